@@ -1,0 +1,34 @@
+# Two commands: `make paper` sets everything up and runs the main job, `make test` passes the tests.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+CORES ?= $(shell nproc)
+MATERIALS ?=
+DRIVER := .venvs/driver
+RUN = PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --rerun-incomplete --quiet progress \
+	$(if $(MATERIALS),--config materials=$(MATERIALS))
+
+.PHONY: paper test check bench clean help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
+
+$(DRIVER).ok: envs/driver.txt
+	@$(PYTHON) scripts/build_environment.py driver $(DRIVER) $@
+
+# One driver a folder: flock holds the folder while Snakemake works in it, so a lock that a kill left behind can be removed.
+paper: $(DRIVER).ok  ## set everything up, run the main job, print the ledger (MATERIALS=all for all 147 surfaces)
+	@flock --nonblock --close .lock sh -c '$(RUN) --unlock >/dev/null 2>&1; $(RUN)' \
+		|| { echo "make paper did not finish: see above, and results/logs"; exit 1; }
+	@cat results/claims.txt
+	@echo "report: results/report/index.html"
+
+test: $(DRIVER).ok  ## set everything up, pass the tests
+	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --quiet all .venvs/chgnet.ok .venvs/sevennet.ok
+	@$(DRIVER)/bin/python -m pytest tests
+	@for family in chgnet sevennet; do .venvs/$$family/bin/python -m pytest tests/contract || exit 1; done
+
+check: $(DRIVER).ok  ## linters, formatters, type checker
+	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" sh -ec 'ruff check scripts tests; ruff format --check scripts tests; \
+		mypy; snakefmt --check Snakefile rules; snakemake --lint'
+
+clean:  ## remove results, keep the environments
+	rm -rf results

@@ -1,0 +1,40 @@
+"""Rebuild published benchmarks of universal interatomic potentials, each number beside the published one.
+
+In: config.yaml, data/. Out: results/ (tables, figures, claims.json, report/index.html).
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/inputs.smk"
+include: "rules/jobs.smk"
+
+
+for benchmark in RUN["benchmarks"]:
+
+    include: f"rules/{benchmark}.smk"
+
+
+include: "rules/tables.smk"
+include: "rules/report.smk"
+include: "rules/checks.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        tables=all_tables(),
+        figures=all_figures(),
+        claims=naming.CLAIMS,
+        report=naming.REPORT,
+        checks=naming.CHECKS,

@@ -1,0 +1,55 @@
+"""The jobs that cost: one model on one chunk of materials, whatever the benchmark.
+
+INPUTS: structure files, the model's environment and conformance.
+OUTPUTS: results/<benchmark>/<model>/chunks/<chunk>.jsonl, merged to results/<benchmark>/<model>/records.jsonl.
+"""
+
+
+localrules:
+    merge_records,
+
+
+rule model_chunk:
+    """Run {wildcards.model} on chunk {wildcards.chunk} of benchmark {wildcards.benchmark}; a killed job goes on where it was."""
+    input:
+        environment=environment_ok,
+        conformance="results/conformance/{model}.json",
+        structures=chunk_structures,
+    output:
+        records="results/{benchmark}/{model}/chunks/{chunk}.jsonl",
+    log:
+        "results/logs/{benchmark}/{model}/{chunk}.log",
+    benchmark:
+        "results/benchmarks/{benchmark}/{model}/{chunk}.tsv"
+    conda:
+        conda_file
+    threads: RUN["jobs"]["threads"]
+    resources:
+        mem_mb=lambda wildcards, attempt: RUN["jobs"]["mem_mb"] * attempt,
+        runtime=lambda wildcards, attempt: RUN["jobs"]["runtime_min"] * attempt,
+    params:
+        python=python,
+        job=chunk_job,
+        entry=entry_digest,
+        protocol=lambda wildcards: BENCHMARKS[wildcards.benchmark].PROTOCOL,
+    shell:
+        "{params.python} scripts/run_chunk.py {params.job:q} {output.records} 2>&1 | tee -a {log}"
+
+
+rule merge_records:
+    """Bring the chunks of {wildcards.model} together; missing, extra or mixed records are refused by name."""
+    input:
+        chunks=chunks_of_model,
+        code=package("records"),
+    output:
+        records="results/{benchmark}/{model}/records.jsonl",
+    log:
+        "results/logs/{benchmark}/{model}/merge.log",
+    benchmark:
+        "results/benchmarks/{benchmark}/{model}/merge.tsv"
+    conda:
+        "../envs/driver.yaml"
+    params:
+        materials=lambda wildcards: MATERIALS[wildcards.benchmark],
+    script:
+        "../scripts/merge_records.py"

@@ -1,0 +1,384 @@
+"""Surface energies of Deng et al. (2025): Fig. 2a and Supplementary Table I, 147 surfaces of 29 materials.
+
+The bulk is relaxed with the model (cell and positions). From it symmetric, stoichiometric slabs are cut, whose in-plane
+lattice stays at the relaxed bulk's; their ions are relaxed. With the slab's energy E_slab, its area A and its number of
+atoms n, and the bulk's energy an atom e_bulk (Eq. 2 of the paper, which means n atoms of bulk by E_bulk)::
+
+    gamma = (E_slab - n e_bulk) / (2 A)
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pesbench.config import number, whole_number
+from pesbench.failures import Failure, stage
+from pesbench.naming import merged_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from ase.calculators.calculator import Calculator
+    from pymatgen.core import Structure
+
+    from pesbench.engine.relax import Relaxation
+    from pesbench.engine.slabs import Termination
+    from pesbench.records import Record
+
+PROTOCOL = 1
+MANIFEST = "data/manifests/deng2025_s1.csv"
+PUBLISHED = "data/published/deng2025_s1_surfaces.csv"
+TABLES = ("deng2025_s1_surfaces", "deng2025_s1_metrics", "deng2025_s1_terminations")
+FIGURES = ("deng2025_fig2a", "deng2025_fig2a_reproduction")
+#: Columns of the published table, by the model that they are of. The paper's "M3GNet" here is the original TensorFlow model.
+PUBLISHED_COLUMN = {
+    "m3gnet-mp-2021.2.8-efs": "m3gnet_ev_per_ang2",
+    "chgnet-0.3.0": "chgnet_ev_per_ang2",
+    "mace-mp-0-medium": "mace_ev_per_ang2",
+}
+Miller = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Protocol of one run; the defaults are the paper's (Methods, "Materials modeling tasks").
+
+    Attributes
+    ----------
+    min_slab_ang, min_vacuum_ang
+        Least thickness of slab and vacuum.
+    fmax_ev_per_ang
+        Largest force at which a relaxation counts as converged, for bulk and slab.
+    max_steps
+        Optimizer steps after which a relaxation is recorded as not converged.
+    optimizer
+        ``FIRE``, ``BFGS`` or ``LBFGS`` of ASE.
+    """
+
+    min_slab_ang: float = 10.0
+    min_vacuum_ang: float = 10.0
+    fmax_ev_per_ang: float = 0.05
+    max_steps: int = 500
+    optimizer: str = "FIRE"
+
+    def __post_init__(self) -> None:
+        where = "benchmarks.surfaces"
+        number(self.min_slab_ang, f"{where}.min_slab_ang", 3, 100, "angstrom")
+        number(self.min_vacuum_ang, f"{where}.min_vacuum_ang", 5, 100, "angstrom")
+        number(self.fmax_ev_per_ang, f"{where}.fmax_ev_per_ang", 1e-5, 1, "eV/angstrom")
+        whole_number(self.max_steps, f"{where}.max_steps", 1, 100_000, "steps")
+        if self.optimizer not in ("FIRE", "BFGS", "LBFGS"):
+            raise ValueError(f"optimizer is '{self.optimizer}', must be FIRE, BFGS or LBFGS")
+
+
+def read_manifest(path: Path) -> list[dict[str, str]]:
+    """Return the rows of the benchmark's manifest: which slab stands for which row of the published table."""
+    with open(path, encoding="utf-8") as handle:
+        return list(csv.DictReader(line for line in handle if not line.startswith("#")))
+
+
+def costs(path: Path) -> dict[str, float]:
+    """Return the cost of each material: atoms of all its slabs, squared, for larger slabs take more steps as well."""
+    total: dict[str, float] = {}
+    for row in read_manifest(path):
+        total[row["mp_id"]] = total.get(row["mp_id"], 0.0) + float(row["slab_atoms"]) ** 2
+    return total
+
+
+def task(path: Path, material: str) -> list[Miller]:
+    """Return the distinct Miller indices, sorted, that the published table has for one material."""
+    indices = (json.loads(row["miller"]) for row in read_manifest(path) if row["mp_id"] == material)
+    return sorted({(int(h), int(k), int(l)) for h, k, l in indices})
+
+
+def run(structure: Path, millers: list[Miller], calculator: Calculator, settings: Settings) -> dict[str, Any]:
+    """Compute every termination of every listed surface of one material.
+
+    A slab that fails or does not converge is kept as such beside the others; the material's ``status`` is the worst.
+
+    Parameters
+    ----------
+    structure
+        Structure file (conventional cell).
+    millers
+        Miller indices to cut.
+
+    Returns
+    -------
+    dict
+        ``status``, ``bulk`` and ``surfaces``: see ``_bulk_values`` and ``_surface``.
+
+    Raises
+    ------
+    pesbench.failures.Failure
+        When the structure file is wrong, or the bulk fails or does not converge: then there is nothing to refer to.
+    """
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    from pesbench.engine.relax import relax
+    from pesbench.engine.slabs import terminations
+    from pesbench.sources.prototypes import load_prototype
+
+    with stage("structure"):
+        prototype = load_prototype(structure)
+    with stage("bulk relaxation"):
+        atoms = AseAtomsAdaptor.get_atoms(prototype.structure, msonable=False)
+        bulk = relax(atoms, calculator, relax_cell=True, **_threshold(settings))
+    if not bulk.converged:
+        raise Failure("bulk relaxation", _unconverged(bulk), "not_converged")
+    relaxed = AseAtomsAdaptor.get_structure(bulk.atoms)
+    surfaces = []
+    for miller in millers:
+        with stage(f"terminations of {miller}"):
+            cuts = terminations(prototype.structure, miller, settings.min_slab_ang, settings.min_vacuum_ang)
+        for termination in cuts:
+            surfaces.append(_surface(relaxed, bulk, miller, termination, calculator, settings))
+    worst = {surface["status"] for surface in surfaces}
+    status = next((s for s in ("failed", "not_converged") if s in worst), "ok")
+    return {"status": status, "bulk": _bulk_values(bulk), "surfaces": surfaces}
+
+
+def _threshold(settings: Settings) -> dict[str, Any]:
+    return {
+        "fmax_ev_per_ang": settings.fmax_ev_per_ang,
+        "max_steps": settings.max_steps,
+        "optimizer": settings.optimizer,
+    }
+
+
+def _unconverged(relaxation: Relaxation) -> str:
+    return f"fmax {relaxation.fmax_ev_per_ang:.3f} eV/A after {relaxation.steps} steps"
+
+
+def _bulk_values(bulk: Relaxation) -> dict[str, Any]:
+    """Return what is kept of the relaxed bulk."""
+    return {
+        "energy_ev_per_atom": bulk.energy_ev / len(bulk.atoms),
+        "n_atoms": len(bulk.atoms),
+        "lengths_ang": [float(x) for x in bulk.atoms.cell.lengths()],
+        "angles_deg": [float(x) for x in bulk.atoms.cell.angles()],
+        "fmax_ev_per_ang": bulk.fmax_ev_per_ang,
+        "max_stress_gpa": bulk.max_stress_gpa,
+        "steps": bulk.steps,
+    }
+
+
+def _surface(
+    relaxed: Structure,
+    bulk: Relaxation,
+    miller: Miller,
+    termination: Termination,
+    calculator: Calculator,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Cut, relax and score one slab; its failure is kept in its own entry."""
+    entry: dict[str, Any] = {"miller": list(miller), "termination": termination.label, "shift": termination.shift}
+    try:
+        with stage("slab"):
+            return entry | _slab_values(relaxed, bulk, miller, termination, calculator, settings)
+    except Failure as failure:
+        return entry | {"status": failure.status, "message": failure.message}
+
+
+def _slab_values(
+    relaxed: Structure,
+    bulk: Relaxation,
+    miller: Miller,
+    termination: Termination,
+    calculator: Calculator,
+    settings: Settings,
+) -> dict[str, Any]:
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    from pesbench.engine.relax import relax
+    from pesbench.engine.slabs import area_ang2, cut, thickness_ang
+
+    slab = cut(relaxed, miller, termination.shift, settings.min_slab_ang, settings.min_vacuum_ang)
+    atoms = AseAtomsAdaptor.get_atoms(slab, msonable=False)
+    end = relax(atoms, calculator, **_threshold(settings))
+    area = area_ang2(slab)
+    gamma = surface_energy(end.energy_ev, len(slab), bulk.energy_ev / len(bulk.atoms), area)
+    return {
+        "status": "ok" if end.converged else "not_converged",
+        "message": "" if end.converged else _unconverged(end),
+        "gamma_ev_per_ang2": gamma,
+        "area_ang2": area,
+        "n_atoms": len(slab),
+        "thickness_ang": thickness_ang(slab),
+        "steps": end.steps,
+        "fmax_ev_per_ang": end.fmax_ev_per_ang,
+    }
+
+
+def surface_energy(slab_ev: float, n_atoms: int, bulk_ev_per_atom: float, area_ang2: float) -> float:
+    """Return (E_slab - n e_bulk) / (2 A) in eV/angstrom^2; the slab has two faces."""
+    return (slab_ev - n_atoms * bulk_ev_per_atom) / (2.0 * area_ang2)
+
+
+def tables(records: dict[str, list[Record]], levels: dict[str, str], seed: int) -> dict[str, pd.DataFrame]:
+    """Return every table of this benchmark by name (``TABLES``); see `score`, `metrics_table`, `terminations_table`."""
+    manifest, published = Path(MANIFEST), Path(PUBLISHED)
+    scored = score(records, levels, manifest, published)
+    frames = (scored, metrics_table(scored, seed), terminations_table(records, manifest))
+    return dict(zip(TABLES, frames, strict=True))
+
+
+def score(
+    records: dict[str, list[Record]], levels: dict[str, str], manifest: Path, published: Path
+) -> pd.DataFrame:
+    """Set each model's surface energies beside the published ones: one row a published surface and model.
+
+    Parameters
+    ----------
+    records
+        Merged records of each model; a model or material without any is ``not_run``.
+    levels
+        Level of theory of each model's training data.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All 147 published rows for each model, energies in eV/angstrom^2.
+    """
+    import pandas as pd
+
+    frame = pd.read_csv(published, comment="#").set_index("row")
+    slabs = {
+        (model, record.id, tuple(surface["miller"]), surface["termination"]): surface
+        for model, of_model in records.items()
+        for record in of_model
+        for surface in record.values.get("surfaces", [])
+    }
+    by_id = {(model, record.id): record for model, of_model in records.items() for record in of_model}
+    rows = []
+    for model in sorted(records):
+        for entry in read_manifest(manifest):
+            given = frame.loc[int(entry["row"])]
+            key = (model, entry["mp_id"], tuple(json.loads(entry["miller"])), entry["termination"])
+            rows.append(_scored_row(entry, given, model, slabs.get(key), by_id.get(key[:2]), levels[model]))
+    return pd.DataFrame(rows)
+
+
+def _scored_row(
+    entry: dict[str, str],
+    given: pd.Series,
+    model: str,
+    surface: dict[str, Any] | None,
+    record: Record | None,
+    level: str,
+) -> dict[str, Any]:
+    """Return one line of the tidy table."""
+    published = float(given[PUBLISHED_COLUMN[model]]) if model in PUBLISHED_COLUMN else float("nan")
+    gamma = float(surface.get("gamma_ev_per_ang2", "nan")) if surface else float("nan")
+    status, message = _status(surface, record, entry)
+    return {
+        "row": int(entry["row"]),
+        "mp_id": entry["mp_id"],
+        "formula": entry["formula"],
+        "miller": entry["miller"],
+        "termination": entry["termination"],
+        "model": model,
+        "gamma_ev_per_ang2": gamma,
+        "published_ev_per_ang2": published,
+        "dft_ev_per_ang2": float(given["dft_ev_per_ang2"]),
+        "status": status,
+        "relative_difference": gamma / published - 1.0,
+        "candidates": int(entry["candidates"]),
+        "explanation": "; ".join(part for part in (message, entry["explanation"]) if part),
+        "level_of_theory": level,
+        "settings_digest": record.digests["settings"] if record else "",
+        "checkpoint_sha256": record.digests["checkpoint"] if record else "",
+        "record": f"{merged_records('surfaces', model)}#{entry['mp_id']}" if record else "",
+    }
+
+
+def _status(surface: dict[str, Any] | None, record: Record | None, entry: dict[str, str]) -> tuple[str, str]:
+    """Return a row's status and what its record says about it."""
+    if record is None:
+        return "not_run", ""
+    if surface is not None:
+        return str(surface["status"]), str(surface["message"])
+    if record.values:
+        return "failed", f"no termination {entry['termination'] or 'at all'} at {entry['miller']}"
+    return record.status, f"{record.stage}: {record.message}"
+
+
+def terminations_table(records: dict[str, list[Record]], manifest: Path) -> pd.DataFrame:
+    """List every termination that was computed, with the published row it stands for, if any."""
+    import pandas as pd
+
+    row_of = {
+        (entry["mp_id"], tuple(json.loads(entry["miller"])), entry["termination"]): entry["row"]
+        for entry in read_manifest(manifest)
+    }
+    columns = ["status", "gamma_ev_per_ang2", "area_ang2", "n_atoms", "thickness_ang", "steps", "fmax_ev_per_ang"]
+    rows = [
+        {
+            "mp_id": record.id,
+            "miller": json.dumps(surface["miller"]),
+            "termination": surface["termination"],
+            "shift": round(surface["shift"], 4),
+            "model": model,
+            "published_row": row_of.get((record.id, tuple(surface["miller"]), surface["termination"]), ""),
+            **{name: surface.get(name) for name in columns},
+            "message": surface["message"],
+        }
+        for model in sorted(records)
+        for record in records[model]
+        for surface in record.values.get("surfaces", [])
+    ]
+    names = ["mp_id", "miller", "termination", "shift", "model", "published_row", *columns, "message"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def metrics_table(scored: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Error against DFT of each model, published and ours, on three sets of surfaces, each with its coverage.
+
+    ``finished``: every surface that the model finished. ``common``: those that all compared models finished.
+    ``penalised``: every surface that was run, a failed or unconverged one counted as if the model had said zero.
+    """
+    import pandas as pd
+
+    from pesbench.metrics import bootstrap_interval, mae, mean_signed_error, share_underestimated
+
+    ok = scored[scored["status"] == "ok"]
+    counts = ok.groupby("row")["model"].nunique()
+    common = set(counts[counts == scored["model"].nunique()].index)
+    rows = []
+    for model, of_model in scored.groupby("model", sort=True):
+        run = of_model[of_model["status"] != "not_run"]
+        finished = of_model[of_model["status"] == "ok"]
+        # ASSUME: a surface that a model cannot finish is as wrong as a prediction of zero.
+        zero = run.assign(gamma_ev_per_ang2=run["gamma_ev_per_ang2"].where(run["status"] == "ok", 0.0))
+        sets = {
+            ("published", "all 147"): (of_model.dropna(subset=["published_ev_per_ang2"]), "published_ev_per_ang2"),
+            ("ours", "finished"): (finished, "gamma_ev_per_ang2"),
+            ("published", "finished"): (finished.dropna(subset=["published_ev_per_ang2"]), "published_ev_per_ang2"),
+            ("ours", "common"): (finished[finished["row"].isin(common)], "gamma_ev_per_ang2"),
+            ("ours", "penalised"): (zero, "gamma_ev_per_ang2"),
+        }
+        for (source, name), (part, column) in sets.items():
+            if part.empty:
+                continue
+            predicted, reference = part[column].to_numpy(), part["dft_ev_per_ang2"].to_numpy()
+            interval = bootstrap_interval(mae, predicted, reference, seed=seed)
+            rows.append(
+                {
+                    "model": model,
+                    "values": source,
+                    "set": name,
+                    "n": len(part),
+                    "mae_ev_per_ang2": mae(predicted, reference),
+                    "mae_low_ev_per_ang2": interval.low,
+                    "mae_high_ev_per_ang2": interval.high,
+                    "mean_signed_error_ev_per_ang2": mean_signed_error(predicted, reference),
+                    "share_underestimated": share_underestimated(predicted, reference),
+                    "n_failed": int((of_model["status"] == "failed").sum()),
+                    "n_not_converged": int((of_model["status"] == "not_converged").sum()),
+                    "n_not_run": int((of_model["status"] == "not_run").sum()),
+                }
+            )
+    return pd.DataFrame(rows)

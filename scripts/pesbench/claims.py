@@ -1,0 +1,216 @@
+"""The ledger: what the papers claim, what their own tables give, and what our runs give."""
+
+import json
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from pesbench.claim_entries import LABELS, RELATIONS, Claim, expand, load_claims
+from pesbench.claim_measures import MEASURES, Value, common_rows
+from pesbench.errors import PesbenchError
+from pesbench.summary import PAPER_MODELS
+from pesbench.tables import write
+
+__all__ = ["Claim", "ClaimResult", "evaluate", "format_ledger", "load_claims", "write_ledger"]
+
+VERDICTS = ("reproduced", "not reproduced", "partial", "not run", "contradiction")
+SURFACES = "deng2025_s1_surfaces"
+STEMS = {model: stem for model, (stem, _) in PAPER_MODELS.items()}
+WIDTH = 110
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """A claim with the numbers found: ``published_on_our_rows`` is the paper's table on the rows that we have."""
+
+    id: str
+    paper: str
+    place: str
+    claim: str
+    kind: str
+    unit: str
+    models: tuple[str, ...]
+    published: Value | None
+    tolerance: float
+    relation: str
+    bound: float | None
+    from_published_table: Value | None
+    from_our_runs: Value | None
+    published_on_our_rows: Value | None
+    n_ours: int
+    n_total: int
+    verdict: str
+    note: str
+
+
+def long_frame(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of Deng's supplement with one row a model (``model, value, dft``); any other as it is."""
+    reference = next((c for c in table.columns if c.startswith("dft_")), None)
+    if reference is None:
+        return table
+    unit = reference.removeprefix("dft_")
+    keys = [c for c in table.columns if not c.endswith(f"_{unit}")]
+    parts = [
+        table[keys].assign(model=stem, value=table[f"{stem}_{unit}"].astype(float), dft=table[reference].astype(float))
+        for stem in LABELS
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def our_frame(ours: pd.DataFrame | None) -> pd.DataFrame:
+    """Return the converged rows of our tidy surface table as a long frame, models named as the paper does."""
+    columns = ["row", "mp_id", "formula", "miller", "model", "value", "dft"]
+    if ours is None:
+        return pd.DataFrame(columns=columns)
+    good = ours[(ours["status"] == "ok") & ours["gamma_ev_per_ang2"].notna()]
+    named = good.assign(
+        model=[STEMS.get(m, m) for m in good["model"]],
+        value=good["gamma_ev_per_ang2"].astype(float),
+        dft=good["dft_ev_per_ang2"].astype(float),
+    )
+    return named[columns]
+
+
+def evaluate(
+    claims: Sequence[Claim], published: dict[str, pd.DataFrame], ours: pd.DataFrame | None = None
+) -> list[ClaimResult]:
+    """Check every claim, first against the paper's own table, then against our runs.
+
+    Parameters
+    ----------
+    claims
+        From `load_claims`.
+    published
+        The transcribed tables by stem (``deng2025_s1_surfaces`` ...).
+    ours
+        Our tidy surface table, or None when nothing has run. Only rows with status ``ok`` count.
+
+    Returns
+    -------
+    list of ClaimResult
+        Sorted by id; statements with ``extra`` appear once more for each other model of ``ours``.
+
+    Raises
+    ------
+    PesbenchError
+        When a claim names a table that is not given.
+    """
+    runs = our_frame(ours)
+    others = [] if ours is None else sorted({str(m) for m in ours["model"]} - set(STEMS))
+    frames = {name: long_frame(table) for name, table in published.items()}
+    results = [_evaluate_one(one, frames, runs) for claim in claims for one in expand(claim, others)]
+    return sorted(results, key=lambda result: result.id)
+
+
+def _evaluate_one(claim: Claim, frames: dict[str, pd.DataFrame], runs: pd.DataFrame) -> ClaimResult:
+    theirs = mine = same = None
+    n_ours = n_total = 0
+    if claim.compute:
+        if claim.table not in frames:
+            raise PesbenchError(f"claim {claim.id}: no table {claim.table}; transcribe the papers first")
+        frame = _select(frames[claim.table], claim.models)
+        own = _select(runs, claim.models) if claim.models and claim.table == SURFACES else runs.head(0)
+        n_total = int(frames[claim.table]["row"].nunique()) if claim.models else 0
+        if claim.models and set(own["model"]) == set(claim.models):
+            n_ours = int(common_rows(own)["row"].nunique())
+        theirs = _measure(claim, frame)
+        if n_ours:
+            mine = _measure(claim, own)
+            same = _measure(claim, frame[frame["row"].isin(own["row"])])
+    return ClaimResult(
+        **{k: v for k, v in vars(claim).items() if k not in ("table", "compute", "each", "extra")},
+        from_published_table=theirs,
+        from_our_runs=mine,
+        published_on_our_rows=same,
+        n_ours=n_ours,
+        n_total=n_total,
+        verdict=_judge(claim, theirs, mine, n_ours, n_total),
+    )
+
+
+def _select(frame: pd.DataFrame, models: tuple[str, ...]) -> pd.DataFrame:
+    if not models:
+        return frame
+    return frame[frame["model"].isin(models) & frame["value"].notna()]
+
+
+def _measure(claim: Claim, frame: pd.DataFrame) -> Value | None:
+    if frame.empty:
+        return None
+    arguments = {key: value for key, value in claim.compute.items() if key != "function"}
+    value = MEASURES[claim.compute["function"]](frame, **arguments)
+    return round(value, 6) if isinstance(value, float) else value
+
+
+def holds(claim: Claim, value: Value | None) -> bool:
+    """Return whether a value meets what the paper prints or says."""
+    if value is None:
+        return False
+    if claim.relation and claim.bound is not None:
+        return bool(RELATIONS[claim.relation](value, claim.bound))
+    if isinstance(value, str) or isinstance(claim.published, str) or claim.published is None:
+        return value == claim.published
+    # The slack lets a value that sits on the edge of the rounding interval pass in spite of binary fractions.
+    return math.isclose(value, claim.published, rel_tol=0.0, abs_tol=claim.tolerance + 1e-9)
+
+
+def _judge(claim: Claim, theirs: Value | None, mine: Value | None, n_ours: int, n_total: int) -> str:
+    if claim.kind == "contradiction":
+        return "reproduced" if holds(claim, theirs) else "contradiction"
+    if theirs is not None and not holds(claim, theirs):
+        return "not reproduced"
+    if not claim.models:
+        return "reproduced"
+    if n_ours == 0:
+        return "not run"
+    if n_ours < n_total:
+        return "partial"
+    return "reproduced" if holds(claim, mine) else "not reproduced"
+
+
+def write_ledger(results: Sequence[ClaimResult], json_path: Path) -> None:
+    """Write the results as JSON, sorted by id; the same results give the same bytes."""
+    rows = [asdict(result) for result in sorted(results, key=lambda result: result.id)]
+    write(json_path, json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def format_ledger(results: Sequence[ClaimResult]) -> str:
+    """Return the ledger as aligned text of at most 110 columns: claims first, then contradictions."""
+    rows = sorted(results, key=lambda result: (result.verdict == "contradiction", result.id))
+    head = ("verdict", "claim", "printed", "its table", "our runs", "rows")
+    lines = [_columns(head), "-" * WIDTH]
+    for result in rows:
+        asked = f"{result.relation} {_number(result.bound)}" if result.relation else _number(result.published)
+        rows_told = f"{result.n_ours}/{result.n_total}" if result.n_total else ""
+        values = (asked, _number(result.from_published_table), _number(result.from_our_runs), rows_told)
+        lines.append(_columns((result.verdict, result.id, *values)))
+        lines += textwrap.wrap(_told(result), WIDTH, initial_indent=" " * 15, subsequent_indent=" " * 15)
+    counts = ", ".join(f"{sum(r.verdict == v for r in rows)} {v}" for v in VERDICTS)
+    return "\n".join([*lines, "-" * WIDTH, counts]) + "\n"
+
+
+def _columns(cells: tuple[str, ...]) -> str:
+    verdict, name, printed, table, ours, rows = cells
+    long = max(len(printed), len(table), len(ours)) > 11
+    if not long:
+        return f"{verdict:<14} {name:<48} {printed:>12} {table:>11} {ours:>11} {rows:>9}".rstrip()
+    return f"{verdict:<14} {name:<48} {'':>12} {'':>11} {'':>11} {rows:>9}\n" + " " * 15 + (
+        f"printed: {printed}; its table: {table or '-'}; our runs: {ours or '-'}"
+    )
+
+
+def _number(value: Value | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _told(result: ClaimResult) -> str:
+    text = f"{result.claim} ({result.place}" + (f"; {result.unit})." if result.unit else ").")
+    if result.verdict == "partial" and result.published_on_our_rows is not None:
+        text += f" The paper's table on the same rows: {_number(result.published_on_our_rows)}."
+    return f"{text} {result.note}" if result.verdict == "contradiction" and result.note else text

@@ -1,0 +1,189 @@
+"""Read, complete and check ``config.yaml`` (standard library only; called while the workflow is parsed)."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
+from types import ModuleType
+from typing import Any
+
+from pesbench.errors import ConfigError
+
+BENCHMARK_NAME = re.compile(r"[a-z][a-z0-9_]*")
+REFERENCES = ("published",)
+STRUCTURE_SOURCES = ("prototypes", "materials_project")
+DEVICES = ("cpu", "cuda", "auto")
+DEFAULTS: dict[str, Any] = {
+    "models": None,
+    "materials": "default",
+    "reference": "published",
+    "sources": {"structures": "prototypes"},
+    "jobs": {"materials_per_chunk": 8, "threads": 1, "device": "cpu", "mem_mb": 3000, "runtime_min": 120},
+    "seed": 0,
+    "benchmarks": None,
+}
+
+
+def suggest(word: object, known: Iterable[str]) -> str:
+    """Return ``did you mean ...?`` for the nearest known name, or the list of known names."""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(word), names, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(names)}"
+
+
+def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Raise ConfigError for the first key of ``given`` that is not known, with the nearest known one."""
+    known = list(known)
+    for key in given:
+        if key not in known:
+            raise ConfigError(f"{where}: unknown key '{key}', {suggest(key, known)}")
+
+
+def _section(config: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return one nested section completed with its defaults."""
+    given = config.get(key) or {}
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"config.yaml: {key} must be a section of 'name: value' lines, not {given!r}")
+    check_keys(given, DEFAULTS[key], f"config.yaml, {key}")
+    return {**DEFAULTS[key], **given}
+
+
+def _one_of(value: object, allowed: Iterable[str], key: str) -> str:
+    if value not in tuple(allowed):
+        raise ConfigError(f"config.yaml: {key} is '{value}', {suggest(value, allowed)}")
+    return str(value)
+
+
+def whole_number(value: object, key: str, low: int, high: int, unit: str = "") -> int:
+    """Return an integer within [low, high], or raise ConfigError that states the range and the unit."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(f"config.yaml: {key} is {value!r}, must be a whole number from {low} to {high} {unit}".rstrip())
+    return value
+
+
+def number(value: object, key: str, low: float, high: float, unit: str) -> float:
+    """Return a float within [low, high], or raise ConfigError that states the range and the unit."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise ConfigError(f"config.yaml: {key} is {value!r}, must be a number from {low} to {high} {unit}")
+    return float(value)
+
+
+def benchmark_module(name: str) -> ModuleType:
+    """Import ``pesbench.benchmarks.<name>``; raise ConfigError where there is none."""
+    if not BENCHMARK_NAME.fullmatch(str(name)):
+        raise ConfigError(f"config.yaml, benchmarks: '{name}' is no benchmark name (lower case, digits, _)")
+    module = f"pesbench.benchmarks.{name}"
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        raise ConfigError(f"config.yaml, benchmarks: no module scripts/pesbench/benchmarks/{name}.py") from error
+
+
+def _benchmark(name: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return one benchmark's entry: its default materials and its settings, checked by its own ``Settings``."""
+    where = f"config.yaml, benchmarks.{name}"
+    entry = dict(given or {})
+    default_materials = entry.pop("default_materials", None)
+    if not isinstance(default_materials, list) or not default_materials:
+        raise ConfigError(f"{where}: default_materials must list at least one material id")
+    settings_class = benchmark_module(name).Settings
+    check_keys(entry, [field.name for field in fields(settings_class)], where)
+    try:
+        settings = settings_class(**entry)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return {"default_materials": [str(m) for m in default_materials], "settings": asdict(settings)}
+
+
+def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Complete a user's configuration with defaults and check every value.
+
+    Parameters
+    ----------
+    config
+        What Snakemake read from config.yaml and ``--config``.
+
+    Returns
+    -------
+    dict
+        The resolved configuration; ``benchmarks.<name>`` holds ``default_materials`` and ``settings``.
+
+    Raises
+    ------
+    ConfigError
+        One line that names the key, the value, and the range or the nearest known name.
+    """
+    check_keys(config, DEFAULTS, "config.yaml")
+    models = config.get("models")
+    if isinstance(models, str):  # snakemake --config models=chgnet-0.3.0
+        models = [models]
+    if not isinstance(models, list) or not models or len(set(map(str, models))) != len(models):
+        raise ConfigError("config.yaml: models must list at least one model of data/models.yaml, each once")
+    benchmarks = config.get("benchmarks")
+    if not isinstance(benchmarks, Mapping) or not benchmarks:
+        raise ConfigError("config.yaml: benchmarks must hold at least one entry, e.g. surfaces")
+    sources, jobs = _section(config, "sources"), _section(config, "jobs")
+    return {
+        "models": [str(m) for m in models],
+        "materials": _materials(config.get("materials", DEFAULTS["materials"])),
+        "reference": _one_of(config.get("reference", DEFAULTS["reference"]), REFERENCES, "reference"),
+        "sources": {"structures": _one_of(sources["structures"], STRUCTURE_SOURCES, "sources.structures")},
+        "jobs": {
+            "materials_per_chunk": whole_number(
+                jobs["materials_per_chunk"], "jobs.materials_per_chunk", 1, 10_000, "materials"
+            ),
+            "threads": whole_number(jobs["threads"], "jobs.threads", 1, 256, "threads"),
+            "device": _one_of(jobs["device"], DEVICES, "jobs.device"),
+            "mem_mb": whole_number(jobs["mem_mb"], "jobs.mem_mb", 500, 4_000_000, "MB"),
+            "runtime_min": whole_number(jobs["runtime_min"], "jobs.runtime_min", 1, 100_000, "minutes"),
+        },
+        "seed": whole_number(config.get("seed", DEFAULTS["seed"]), "seed", 0, 2**32 - 1),
+        "benchmarks": {str(name): _benchmark(str(name), entry) for name, entry in benchmarks.items()},
+    }
+
+
+def _materials(value: object) -> str | list[str]:
+    if isinstance(value, list) and value:
+        return [str(v) for v in value]
+    if isinstance(value, str) and value in ("default", "all"):
+        return value
+    if isinstance(value, str) and value:  # snakemake --config materials=mp-126,mp-30
+        return value.split(",")
+    raise ConfigError(f"config.yaml: materials is {value!r}, must be default, all, or a list of material ids")
+
+
+def select_materials(
+    config: Mapping[str, Any], available: Mapping[str, Iterable[str]]
+) -> dict[str, list[str]]:
+    """Return, for each benchmark, the sorted ids that a resolved configuration asks for.
+
+    Parameters
+    ----------
+    available
+        Every id that each benchmark's manifest holds.
+
+    Raises
+    ------
+    ConfigError
+        An id that no benchmark holds, with the nearest one that some benchmark does.
+    """
+    known = {benchmark: set(ids) for benchmark, ids in available.items()}
+    wanted = config["materials"]
+    if wanted == "all":
+        return {benchmark: sorted(ids) for benchmark, ids in known.items()}
+    if wanted == "default":
+        chosen = {name: config["benchmarks"][name]["default_materials"] for name in known}
+    else:
+        anywhere = set().union(*known.values())
+        chosen = {name: [m for m in wanted if m in ids or m not in anywhere] for name, ids in known.items()}
+    for benchmark, ids in chosen.items():
+        for material in ids:
+            if material not in known[benchmark]:
+                near = suggest(material, known[benchmark])
+                raise ConfigError(f"config.yaml: no material '{material}' in benchmark {benchmark}, {near}")
+    return {benchmark: sorted(set(ids)) for benchmark, ids in chosen.items()}

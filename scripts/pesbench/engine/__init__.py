@@ -1,0 +1,1 @@
+"""Relaxations and evaluations on one model, the same for every benchmark."""

@@ -1,0 +1,196 @@
+"""One job: a model is loaded once, runs through the materials of a chunk, and each one is committed as it is finished."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pesbench.config import benchmark_module
+from pesbench.failures import Failure, stage
+from pesbench.naming import chunk_records, journal_of
+from pesbench.records import (
+    Record,
+    append,
+    digest,
+    file_digest,
+    finite,
+    open_journal,
+    read_journal,
+    write_records,
+)
+
+if TYPE_CHECKING:
+    from pesbench.models.loaders import Model
+    from pesbench.models.registry import ModelEntry
+
+PACKAGES = ("torch", "chgnet", "sevenn", "ase", "pymatgen", "numpy", "spglib")
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that one job needs to know; JSON on its command line.
+
+    Attributes
+    ----------
+    structures
+        Material id -> structure file.
+    settings
+        The benchmark's settings, resolved.
+    """
+
+    benchmark: str
+    model: str
+    structures: dict[str, str]
+    settings: dict[str, Any]
+    device: str = "cpu"
+    threads: int = 1
+
+
+def digests_of(job: Job, entry: ModelEntry, module: ModuleType, material: str) -> dict[str, str]:
+    """Return the digests of everything that one material's values depend on.
+
+    The structure file and the benchmark's task for it are the input; the protocol version counts among the settings.
+    """
+    return {
+        "settings": digest(
+            {"protocol": module.PROTOCOL, "settings": job.settings, "dtype": entry.dtype, "options": dict(entry.options)}
+        ),
+        "checkpoint": entry.checkpoint_sha256,
+        "input": digest([file_digest(Path(job.structures[material])), module.task(Path(module.MANIFEST), material)]),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that the numbers depend on, as far as they are installed."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def evaluate(job: Job, module: ModuleType, material: str, model: Model, digests: dict[str, str]) -> Record:
+    """Run one material through a benchmark; a failure of the material is a record too.
+
+    Raises
+    ------
+    Exception
+        Only the machine's own failures: memory, disk, weights.
+    """
+    started, before = time.monotonic(), model.evaluations
+    status, where, message, values = "ok", "", "", {}
+    try:
+        with stage("run"):
+            values = module.run(
+                Path(job.structures[material]),
+                module.task(Path(module.MANIFEST), material),
+                model.calculator,
+                module.Settings(**job.settings),
+            )
+            status = values.pop("status", "ok")
+            if not finite(values):
+                raise Failure("run", "a result is not a finite number")
+    except Failure as failure:
+        status, where, message, values = failure.status, failure.stage, failure.message, {}
+    return Record(
+        id=material,
+        benchmark=job.benchmark,
+        model=job.model,
+        status=status,
+        stage=where,
+        message=message,
+        values=values,
+        digests=digests,
+        wall_seconds=round(time.monotonic() - started, 3),
+        peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        evaluations=model.evaluations - before,
+        versions=versions(),
+    )
+
+
+def finished(output: Path, wanted: dict[str, dict[str, str]]) -> dict[str, Record]:
+    """Return what any earlier job of this benchmark and model finished with exactly the digests that are wanted.
+
+    Every journal of the model is read, so that materials are found again after the chunks changed.
+    """
+    journals = sorted(Path(journal_of(str(output))).parent.glob("*.jsonl"))
+    keys = {(material, digest(digests)) for material, digests in wanted.items()}
+    return {r.id: r for path in journals for r in read_journal(path) if r.key in keys}
+
+
+def records_at_hand(job: Job, entry: ModelEntry) -> list[Record]:
+    """Return what any run, finished or cut short, has left for a benchmark and model, with the settings of ``job``."""
+    module = benchmark_module(job.benchmark)
+    there = [material for material, path in job.structures.items() if Path(path).exists()]
+    wanted = {material: digests_of(job, entry, module, material) for material in there}
+    any_chunk = Path(chunk_records(job.benchmark, job.model, "any"))
+    return sorted(finished(any_chunk, wanted).values(), key=lambda record: record.id)
+
+
+def run_job(
+    job: Job, entry: ModelEntry, load: Callable[[], Model], output: Path, progress: TextIO = sys.stderr
+) -> None:
+    """Run one chunk to its end, going on where an earlier attempt was killed.
+
+    Parameters
+    ----------
+    load
+        Loads the model; called only when a material is left to do.
+    output
+        Chunk records, written once all materials are there.
+    progress
+        Gets one line a finished material, with the time left.
+    """
+    module = benchmark_module(job.benchmark)
+    wanted = {material: digests_of(job, entry, module, material) for material in sorted(job.structures)}
+    with open_journal(Path(journal_of(str(output)))) as journal:
+        done = finished(output, wanted)
+        todo = [material for material in wanted if material not in done]
+        if done:
+            print(f"{job.model} {job.benchmark} {output.stem}: {len(done)} of {len(wanted)} already done", file=progress)
+        model = load() if todo else None
+        report = Progress(job, output.stem, len(wanted), len(done), module.costs(Path(module.MANIFEST)), todo, progress)
+        for material in todo:
+            assert model is not None
+            record = evaluate(job, module, material, model, wanted[material])
+            append(journal, record)
+            done[material] = record
+            report.finished(record)
+        write_records(output, done.values())
+
+
+class Progress:
+    """One line a finished material: a bar, what happened, and the time left by the cost of what is left."""
+
+    def __init__(
+        self, job: Job, chunk: str, total: int, done: int, costs: dict[str, float], todo: list[str], stream: TextIO
+    ) -> None:
+        self.title = f"{job.benchmark} {job.model} {chunk}"
+        self.total, self.done, self.stream = total, done, stream
+        self.costs = {material: costs.get(material, 1.0) for material in todo}
+        self.spent, self.left = 0.0, sum(self.costs.values())
+        self.started = time.monotonic()
+
+    def finished(self, record: Record) -> None:
+        """Print the line of one finished material."""
+        self.done += 1
+        self.spent += self.costs[record.id]
+        self.left -= self.costs[record.id]
+        eta = (time.monotonic() - self.started) * self.left / self.spent
+        bar = "#" * round(20 * self.done / self.total)
+        note = record.status if record.status == "ok" else f"{record.status} ({record.stage}: {record.message})"
+        print(
+            f"{self.title} [{bar:.<20}] {self.done}/{self.total} {record.id} {note}, "
+            f"{record.wall_seconds:.1f} s, {int(eta // 60)}:{int(eta % 60):02d} left",
+            file=self.stream,
+            flush=True,
+        )

@@ -1,0 +1,258 @@
+"""Load a model of the registry: weights verified first, then one lazy loader a family, one calculator for all."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import io
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase.data import chemical_symbols
+
+from pesbench.config import check_keys
+from pesbench.errors import CheckpointError, ConfigError
+from pesbench.models.calculator import ElementError, Evaluate, Evaluation, NonFiniteError, PesCalculator
+
+__all__ = ["ElementError", "Model", "NonFiniteError", "load_model", "package_versions", "set_threads"]
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from numpy.typing import NDArray
+
+    from pesbench.models.registry import ModelEntry
+
+VERSIONS = ("ase", "numpy", "pymatgen", "torch", "chgnet", "sevenn", "e3nn", "matscipy")
+# The elements up to plutonium that the Materials Project's trajectories (MPtrj) lack. CHGNet has random, never
+# trained embeddings for them and answers without a word.
+UNTRAINED_IN_MPTRJ = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
+
+
+@dataclass(frozen=True)
+class Model:
+    """A loaded model: ``calculator`` is all that the engine needs, the rest is provenance."""
+
+    name: str
+    family: str
+    device: str
+    dtype: str
+    checkpoint_sha256: str
+    parameters: int
+    versions: Mapping[str, str]
+    calculator: PesCalculator
+
+    @property
+    def evaluations(self) -> int:
+        """Structures evaluated so far."""
+        return self.calculator.evaluations
+
+    @property
+    def elements(self) -> frozenset[str]:
+        """Chemical symbols that the model knows."""
+        return self.calculator.elements
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a family's loader gives back."""
+
+    evaluate: Evaluate
+    elements: frozenset[str]
+    parameters: int
+
+
+def load_model(entry: ModelEntry, device: str = "cpu") -> Model:
+    """Verify and load one model.
+
+    Parameters
+    ----------
+    device
+        ``cpu``, ``cuda``, or ``auto`` (CUDA where there is a GPU).
+
+    Raises
+    ------
+    CheckpointError
+        When the weights are missing or are not the pinned ones; they are not opened then.
+    ConfigError
+        When the device, the dtype or an option of the entry does not suit the family.
+    """
+    if entry.family.name not in LOADERS:
+        raise ConfigError(f"{entry.name}: family '{entry.family.name}' has no loader in models/loaders.py")
+    loader, dtype = LOADERS[entry.family.name]
+    if entry.dtype != dtype:
+        raise ConfigError(
+            f"{entry.name}: dtype is {entry.dtype}, but family {entry.family.name} runs in {dtype}"
+        )
+    checkpoint = verified_checkpoint(entry)
+    where = _device(device) if entry.family.name != "ase" else "cpu"
+    loaded = loader(entry, checkpoint, where)
+    if loaded.parameters != entry.parameters:
+        raise CheckpointError(
+            f"{entry.name}: the checkpoint has {loaded.parameters} parameters, the registry says "
+            f"{entry.parameters}; correct the entry"
+        )
+    return Model(
+        name=entry.name,
+        family=entry.family.name,
+        device=where,
+        dtype=entry.dtype,
+        checkpoint_sha256=entry.checkpoint_sha256,
+        parameters=loaded.parameters,
+        versions=package_versions(),
+        calculator=PesCalculator(entry.name, loaded.evaluate, loaded.elements),
+    )
+
+
+def checkpoint_path(entry: ModelEntry) -> Path:
+    """Return where the weights should be, without importing the package that carries them."""
+    if entry.checkpoint.where == "file":
+        return Path(entry.checkpoint.path)
+    spec = importlib.util.find_spec(entry.checkpoint.package)
+    if spec is None or not spec.submodule_search_locations:
+        raise CheckpointError(
+            f"{entry.name}: its weights are in the package {entry.checkpoint.package}, which is not installed "
+            f"here; run it in the environment '{entry.environment}' (envs/{entry.environment}.txt)"
+        )
+    return Path(next(iter(spec.submodule_search_locations))) / entry.checkpoint.path
+
+
+def verified_checkpoint(entry: ModelEntry) -> Path | None:
+    """Return the path of the weights if their SHA-256 is the pinned one; None for a model without weights."""
+    if entry.checkpoint.where == "none":
+        return None
+    path = checkpoint_path(entry)
+    try:
+        with path.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"{entry.name}: the weights {path} cannot be read: {error.strerror}") from error
+    if found != entry.checkpoint.sha256:
+        in_wheel = entry.checkpoint.where == "wheel"
+        mend = f"rebuild the environment '{entry.environment}'" if in_wheel else "fetch the file again"
+        raise CheckpointError(
+            f"{entry.name}: {path} is not the pinned checkpoint and was not opened: "
+            f"SHA-256 expected {entry.checkpoint.sha256}, found {found}; {mend}"
+        )
+    return path
+
+
+def set_threads(count: int) -> None:
+    """Let the model compute with this many threads; the same number gives the same bits."""
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        torch.set_num_threads(count)
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of the packages that decide a model's numbers, as far as they are installed."""
+    found = {}
+    for package in VERSIONS:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found
+
+
+def _device(asked: str) -> str:
+    import torch
+
+    if asked not in ("cpu", "cuda", "auto"):
+        raise ConfigError(f"device is '{asked}', must be cpu, cuda or auto")
+    available = torch.cuda.is_available()
+    if asked == "cuda" and not available:
+        raise ConfigError(
+            "device is cuda, but PyTorch sees no GPU here: use cpu or auto, or a CUDA build of PyTorch"
+        )
+    return "cuda" if available and asked != "cpu" else "cpu"
+
+
+def _load_ase(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loaded:
+    """ASE's effective medium theory, as an honest and fast stand-in for a model."""
+    from ase.calculators.emt import EMT, parameters
+
+    check_keys(entry.options, (), f"{entry.name}, options")
+
+    def evaluate(atoms: Atoms) -> Evaluation:
+        emt = (
+            EMT()
+        )  # a new one each time: its neighbor list remembers, but the same input must give the same bits
+        emt.calculate(atoms, ["energy", "forces"])
+        stress = _tensor(emt.results["stress"]) if atoms.cell.rank == 3 else None
+        return Evaluation(emt.results["energy"], emt.results["forces"], stress)
+
+    return Loaded(evaluate, frozenset(parameters), sum(len(values) for values in parameters.values()))
+
+
+def _load_chgnet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loaded:
+    """CHGNet. One backward pass gives forces and stress: half the time of the package's own calculator."""
+    import torch
+    from chgnet.model import CHGNet
+
+    from pesbench.models.chgnet_graph import build
+
+    check_keys(entry.options, (), f"{entry.name}, options")
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)["model"]
+    # Version 0.2.0 has a bias that later ones dropped; the stored weights tell.
+    has_bias = any(key.endswith("mlp_out.layers.1.bias") for key in state["state_dict"])
+    with contextlib.redirect_stdout(io.StringIO()):  # it announces its parameter count
+        network = CHGNet.from_dict(state, mlp_out_bias=has_bias).to(device).eval()
+    parameters = network.n_params
+    network.requires_grad_(False)
+    # It turns the graph's volume into a number on every call; harmless, and the volume is not used.
+    warnings.filterwarnings("ignore", message="Converting a tensor with requires_grad", module=r"chgnet\.")
+    atom_cutoff = float(network.graph_converter.atom_graph_cutoff)
+    bond_cutoff = float(network.graph_converter.bond_graph_cutoff)
+
+    def evaluate(atoms: Atoms) -> Evaluation:
+        graph = build(atoms, atom_cutoff, bond_cutoff, device)
+        energy = network([graph], task="e")["e"].sum() * (len(atoms) if network.is_intensive else 1)
+        gradients = torch.autograd.grad(energy, [graph.atom_frac_coord, graph.lattice])
+        minus_forces, virial = (gradient.cpu().numpy().astype(np.float64) for gradient in gradients)
+        stress = virial / atoms.get_volume() if atoms.cell.rank == 3 else None
+        return Evaluation(energy.item(), -minus_forces, stress)
+
+    elements = frozenset(chemical_symbols[1:95]) - UNTRAINED_IN_MPTRJ
+    return Loaded(evaluate, elements, parameters)
+
+
+def _load_sevennet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loaded:
+    """SevenNet by its own calculator, which takes forces and stress from one gradient over the edges.
+
+    ``options: {modal: ...}`` chooses the level of theory of a multi-fidelity checkpoint.
+    """
+    check_keys(entry.options, ("modal",), f"{entry.name}, options")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No tensor product accelerator", category=UserWarning)
+        warnings.filterwarnings("ignore", message=".torch.jit.script. is dep", category=DeprecationWarning)
+        from sevenn.calculator import SevenNetCalculator
+
+        package = SevenNetCalculator(checkpoint, device=device, modal=entry.options.get("modal"))
+    package.model.requires_grad_(False)
+    parameters = sum(parameter.numel() for parameter in package.model.parameters())
+
+    def evaluate(atoms: Atoms) -> Evaluation:
+        package.calculate(atoms)
+        results = package.results
+        stress = _tensor(results["stress"]) if atoms.cell.rank == 3 else None
+        return Evaluation(results["energy"], results["forces"], stress)
+
+    elements = frozenset(chemical_symbols[number] for number in package.type_map)
+    return Loaded(evaluate, elements, parameters)
+
+
+def _tensor(voigt: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return the (3, 3) tensor of ASE's Voigt order."""
+    return np.asarray(voigt, dtype=np.float64)[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
+
+
+LOADERS: dict[str, tuple[Callable[[ModelEntry, Path | None, str], Loaded], str]] = {
+    "ase": (_load_ase, "float64"),
+    "chgnet": (_load_chgnet, "float32"),
+    "sevennet": (_load_sevennet, "float32"),
+}

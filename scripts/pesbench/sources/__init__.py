@@ -1,0 +1,1 @@
+"""Where structures and published numbers come from: one module a source."""

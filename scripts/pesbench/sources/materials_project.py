@@ -1,0 +1,204 @@
+"""One structure from the Materials Project, written in the format of data/prototypes."""
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from mp_api.client.core.exceptions import MPRestError
+from mp_api.client.core.utils import load_json, validate_ids
+from mp_api.client.routes.materials.summary import SummaryRester
+from pymatgen.core import Structure
+from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
+from pymatgen.symmetry.groups import SpaceGroup
+from requests import RequestException, Response, Session
+from requests.adapters import HTTPAdapter
+from urllib3.util.retry import Retry
+
+from pesbench.errors import PrototypeError, SourceError
+from pesbench.records import write_atomic
+from pesbench.sources.prototypes import LATTICE_KEYS, SYMPREC_ANG, load_prototype
+
+KEY = re.compile(r"[A-Za-z0-9]{32}")
+KEY_PAGE = "https://materialsproject.org/api"
+MATERIAL = re.compile(r"(mp|mvc)-[1-9]\d*")
+FIELDS = ["material_id", "structure", "ordering", "builder_meta"]
+ORDERINGS = {"NM": "none", "FM": "FM", "AFM": "AFM", "FiM": "FiM"}
+LICENCES = {"BY-C": "CC BY 4.0", "BY-NC": "CC BY-NC 4.0"}
+TIMEOUT_SECONDS = 30
+ATTEMPTS = 6
+BACKOFF_SECONDS = 0.5
+LONGEST_WAIT_SECONDS = 120
+TRANSIENT = (429, 500, 502, 503, 504)
+
+
+class _Summary(SummaryRester):
+    """The client's summary route without the request of its constructor, which knows no time-out and no retry."""
+
+    @staticmethod
+    def _get_heartbeat_info(endpoint: str) -> tuple[str, list[str]]:
+        return "", []
+
+
+def fetch(material: str, output: Path) -> None:
+    """Fetch one material and write it as a prototype file.
+
+    One request; a second one only where the document does not say which database version it is from. The key is read
+    from the environment variable ``MP_API_KEY``, another address of the API from ``MP_API_ENDPOINT``.
+
+    Parameters
+    ----------
+    material
+        Materials Project id, e.g. ``mp-30``.
+    output
+        File to write, ``<material>.yaml``: conventional standard cell, every atom listed.
+
+    Raises
+    ------
+    SourceError
+        One line that names the material and the mend; it never holds the key.
+    """
+    if not MATERIAL.fullmatch(material):
+        raise SourceError(f"{material}: is no Materials Project id; write it like mp-30")
+    client = _client(material)
+    with client.session, _one_line(material, client.base_endpoint):
+        document = _document(client, material)
+        data = _prototype(material, document, _database_version(client, document))
+    text = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110)
+    _check(material, text)
+    write_atomic(output, text)
+
+
+def _client(material: str) -> SummaryRester:
+    """Return the client with the key of the environment, time-outs and patient retries."""
+    key = os.environ.get("MP_API_KEY", "").strip()
+    if not key:
+        raise SourceError(f"{material}: MP_API_KEY is not set; get a key at {KEY_PAGE} and export it")
+    if not KEY.fullmatch(key):
+        raise SourceError(f"{material}: MP_API_KEY is not 32 letters and digits; copy the key again from {KEY_PAGE}")
+    client = _Summary(
+        api_key=key,
+        endpoint=os.environ.get("MP_API_ENDPOINT"),
+        use_document_model=False,
+        mute_progress_bars=True,
+        timeout=TIMEOUT_SECONDS,
+    )
+    _harden(client.session, material, client.base_endpoint)
+    return client
+
+
+def _harden(session: Session, material: str, endpoint: str) -> None:
+    """Let a session retry what passes, and raise SourceError for every other answer than 200.
+
+    A redirect is refused too: the key would travel on to the other address.
+    """
+
+    def refuse(response: Response, *_: Any, **__: Any) -> None:
+        status = response.status_code
+        if status in (401, 403):
+            raise SourceError(
+                f"{material}: {endpoint} refused the key in MP_API_KEY (HTTP {status}); copy it again from {KEY_PAGE}"
+            )
+        if status in TRANSIENT:
+            raise SourceError(f"{material}: {endpoint} answered HTTP {status} {ATTEMPTS} times; rerun later")
+        if status != 200:
+            raise SourceError(f"{material}: {endpoint} answered HTTP {status}; check MP_API_ENDPOINT and the network")
+
+    retry = Retry(
+        total=ATTEMPTS - 1,
+        backoff_factor=BACKOFF_SECONDS,
+        backoff_jitter=BACKOFF_SECONDS,
+        retry_after_max=LONGEST_WAIT_SECONDS,
+        status_forcelist=TRANSIENT,
+        raise_on_status=False,
+    )
+    session.hooks["response"].append(refuse)
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(max_retries=retry))
+
+
+@contextlib.contextmanager
+def _one_line(material: str, endpoint: str) -> Iterator[None]:
+    """Turn the errors of the client, of the network and of a strange answer into SourceError."""
+    try:
+        yield
+    except (MPRestError, RequestException) as error:
+        cause = error.__context__ if isinstance(error, MPRestError) else error
+        raise SourceError(
+            f"{material}: no answer from {endpoint} ({type(cause).__name__}); check the network and rerun"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SourceError(
+            f"{material}: the answer of {endpoint} is not what the API gives ({type(error).__name__}); "
+            "a proxy or login page may stand between, check MP_API_ENDPOINT and rerun"
+        ) from error
+
+
+def _document(client: SummaryRester, material: str) -> dict[str, Any]:
+    """Return the material's summary document."""
+    documents: list[Any] = client.search(material_ids=material, fields=FIELDS, chunk_size=1)
+    if not documents:
+        raise SourceError(f"{material}: the Materials Project has no such material; check the id on its web site")
+    document: dict[str, Any] = documents[0]
+    if validate_ids([document["material_id"]]) != [material]:
+        raise ValueError("the document is of another material")
+    return document
+
+
+def _database_version(client: SummaryRester, document: dict[str, Any]) -> str:
+    """Return the version of the database that the document is from."""
+    known = (document.get("builder_meta") or {}).get("database_version")
+    if known:
+        return str(known)
+    answer = client.session.get(f"{client.base_endpoint}heartbeat", timeout=TIMEOUT_SECONDS)
+    return str(load_json(answer.text)["db_version"])
+
+
+def _prototype(material: str, document: dict[str, Any], database_version: str) -> dict[str, Any]:
+    """Return the content of the prototype file."""
+    structure = Structure.from_dict(document["structure"])
+    cell = SpacegroupAnalyzer(structure, symprec=SYMPREC_ANG).get_conventional_standard_structure()
+    analyzer = SpacegroupAnalyzer(cell, symprec=SYMPREC_ANG)
+    symmetrized, number = analyzer.get_symmetrized_structure(), analyzer.get_space_group_number()
+    licence = LICENCES[(document.get("builder_meta") or {}).get("license") or "BY-C"]
+    lattice = zip(LATTICE_KEYS, cell.lattice.parameters, strict=True)
+    return {
+        "mp_id": material,
+        "formula": cell.composition.reduced_formula,
+        "space_group": {"number": number, "symbol": SpaceGroup.from_int_number(number).symbol},
+        # The standard cell of pymatgen is not always the one that the space group's symbol stands for.
+        "full_cell": True,
+        "lattice": {name: round(float(value), 6) for name, value in lattice},
+        "sites": [
+            {"element": site.specie.symbol, "wyckoff": wyckoff, "xyz": [_fraction(x) for x in site.frac_coords]}
+            for sites, wyckoff in zip(symmetrized.equivalent_sites, symmetrized.wyckoff_symbols, strict=True)
+            for site in sites
+        ],
+        "magnetic": ORDERINGS.get(str(document.get("ordering")), "unknown"),
+        "source": (
+            f"Materials Project, database version {database_version}, {material}, {licence}, "
+            f"fetched with mp-api {version('mp-api')}; conventional standard cell by pymatgen {version('pymatgen')} "
+            f"(symprec {SYMPREC_ANG} A)"
+        ),
+    }
+
+
+def _fraction(coordinate: float) -> float:
+    """Return a fractional coordinate in [0, 1), rounded; never -0 and never 0.99999999 for 0."""
+    return round(float(coordinate) % 1.0, 8) % 1.0
+
+
+def _check(material: str, text: str) -> None:
+    """Read the file-to-be as the benchmarks will."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{material}.yaml"
+        path.write_text(text, encoding="utf-8")
+        try:
+            load_prototype(path)
+        except PrototypeError as error:
+            raise SourceError(f"{material}: the fetched structure contradicts itself: {error}") from error

@@ -1,0 +1,41 @@
+"""Run one model on one chunk of materials: run_chunk.py JOB_JSON RECORDS (runs in the model's environment)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from pesbench.errors import PesbenchError
+from pesbench.jobs import Job, run_job
+from pesbench.models.registry import load_registry
+
+
+def main() -> int:
+    """Return 0 when every material has its record, 1 when the machine failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", help="pesbench.jobs.Job as JSON")
+    parser.add_argument("records", type=Path)
+    arguments = parser.parse_args()
+    job = Job(**json.loads(arguments.job))
+    os.environ["OMP_NUM_THREADS"] = str(job.threads)
+    entry = load_registry(Path("data/models.yaml")).get(job.model)
+
+    def load():
+        from pesbench.models.loaders import load_model, set_threads
+
+        set_threads(job.threads)
+        return load_model(entry, device=job.device)
+
+    try:
+        run_job(job, entry, load, arguments.records)
+    except PesbenchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

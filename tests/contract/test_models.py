@@ -1,0 +1,201 @@
+"""What every model must do, whatever its family. A model of the registry is under contract by being in it.
+
+Only the models whose package this environment has are tested; the families' environments run the same file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ase import Atoms
+from pesbench.errors import PesbenchError
+from pesbench.models.calculator import ElementError, NonFiniteError
+from pesbench.models.conformance import check, load_structures, require
+from pesbench.models.loaders import Model, load_model, set_threads
+from pesbench.models.registry import load_registry
+
+ROOT = Path(__file__).resolve().parents[2]
+REGISTRY = load_registry(ROOT / "data/models.yaml")
+STRUCTURES = load_structures(ROOT / "data/conformance/structures.json")
+# Finite-difference step (Angstrom, strain) and what is left of it, by the model's own precision.
+STEP = {"float64": 1e-3, "float32": 2e-2}
+FORCE_EV_PER_ANG = {"float64": 1e-5, "float32": 5e-3}
+STRESS_EV_PER_ANG3 = {"float64": 1e-5, "float32": 5e-4}
+ROUNDING = {"float64": 1e-9, "float32": 2e-4}
+
+
+def available(name: str) -> bool:
+    return importlib.util.find_spec(REGISTRY.get(name).family.package) is not None
+
+
+@pytest.fixture(scope="module", params=list(REGISTRY.models))
+def model(request: pytest.FixtureRequest) -> Model:
+    entry = REGISTRY.get(request.param)
+    if not available(request.param):
+        pytest.skip(f"{entry.family.package} is not in this environment; '{entry.environment}' tests {entry.name}")
+    set_threads(1)
+    return load_model(entry)
+
+
+@pytest.fixture(params=["Cu", "CO2", "AuCu_strained"])
+def atoms(request: pytest.FixtureRequest, model: Model) -> Atoms:
+    structure = STRUCTURES[request.param].copy()
+    structure.calc = model.calculator
+    return structure
+
+
+def results(model: Model, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
+    """Energy, forces and the stress tensor of one structure."""
+    work = atoms.copy()
+    work.calc = model.calculator
+    return work.get_potential_energy(), work.get_forces(), work.get_stress(voigt=False)
+
+
+def derivative(energy, step: float) -> float:
+    """Fourth-order central difference."""
+    return (8 * (energy(step) - energy(-step)) - (energy(2 * step) - energy(-2 * step))) / (12 * step)
+
+
+def test_conformance(model: Model) -> None:
+    require(check(model, REGISTRY.get(model.name), STRUCTURES))
+
+
+def test_input_is_left_alone(model: Model, atoms: Atoms) -> None:
+    atoms.info["note"], before = "kept", atoms.copy()
+    atoms.get_potential_energy()
+    assert atoms == before
+    assert atoms.info == {"note": "kept"}
+    assert set(atoms.arrays) == set(before.arrays)
+
+
+def test_shapes_and_types(model: Model, atoms: Atoms) -> None:
+    energy, forces, stress = atoms.get_potential_energy(), atoms.get_forces(), atoms.get_stress()
+    assert isinstance(energy, float)
+    assert forces.shape == (len(atoms), 3) and forces.dtype == np.float64
+    assert stress.shape == (6,) and stress.dtype == np.float64
+    assert np.abs(forces.sum(axis=0)).max() < 10 * ROUNDING[model.dtype]
+
+
+def test_one_evaluation_gives_everything(model: Model, atoms: Atoms) -> None:
+    model.calculator.reset()
+    before = model.evaluations
+    atoms.get_stress(), atoms.get_forces(), atoms.get_potential_energy()
+    assert model.evaluations == before + 1
+
+
+def test_forces_are_minus_the_gradient(model: Model, atoms: Atoms) -> None:
+    if not REGISTRY.get(model.name).forces_are_gradients:
+        pytest.skip("the registry says that its forces are no gradients")
+    forces = atoms.get_forces()
+    for component in range(3):
+
+        def energy(shift: float, component: int = component) -> float:
+            moved = atoms.copy()
+            moved.positions[1, component] += shift
+            return results(model, moved)[0]
+
+        expected = -derivative(energy, STEP[model.dtype])
+        assert forces[1, component] == pytest.approx(expected, abs=FORCE_EV_PER_ANG[model.dtype], rel=2e-3)
+
+
+@pytest.mark.parametrize(("i", "j"), [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)])
+def test_stress_is_the_strain_derivative(model: Model, atoms: Atoms, i: int, j: int) -> None:
+    def energy(size: float) -> float:
+        strain = np.zeros((3, 3))
+        strain[i, j] += size / 2
+        strain[j, i] += size / 2
+        strained = atoms.copy()
+        strained.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
+        return results(model, strained)[0]
+
+    expected = derivative(energy, STEP[model.dtype] / 5) / atoms.get_volume()
+    stress = atoms.get_stress(voigt=False)[i, j]
+    assert stress == pytest.approx(expected, abs=STRESS_EV_PER_ANG3[model.dtype], rel=2e-3)
+
+
+def test_translation_and_wrapping(model: Model, atoms: Atoms) -> None:
+    moved = atoms.copy()
+    moved.positions += [1.3, -0.7, 0.4]
+    moved.positions[0] += moved.cell[1] - 2 * moved.cell[2]
+    for before, after in zip(results(model, atoms), results(model, moved), strict=True):
+        np.testing.assert_allclose(after, before, atol=ROUNDING[model.dtype])
+
+
+def test_rotation(model: Model, atoms: Atoms) -> None:
+    turned = atoms.copy()
+    turned.rotate(37.0, (1, 2, 3), rotate_cell=True)
+    turn = np.linalg.solve(atoms.cell.array, turned.cell.array)
+    energy, forces, stress = results(model, atoms)
+    for after, before in zip(results(model, turned), (energy, forces @ turn, turn.T @ stress @ turn), strict=True):
+        np.testing.assert_allclose(after, before, atol=ROUNDING[model.dtype])
+
+
+def test_permutation(model: Model, atoms: Atoms) -> None:
+    order = np.random.default_rng(0).permutation(len(atoms))
+    energy, forces, stress = results(model, atoms)
+    for after, before in zip(results(model, atoms[order]), (energy, forces[order], stress), strict=True):
+        np.testing.assert_allclose(after, before, atol=ROUNDING[model.dtype])
+
+
+def test_supercell_is_extensive(model: Model, atoms: Atoms) -> None:
+    energy, forces, stress = results(model, atoms)
+    for after, before in zip(
+        results(model, atoms.repeat((1, 2, 1))), (2 * energy, np.tile(forces, (2, 1)), stress), strict=True
+    ):
+        np.testing.assert_allclose(after, before, atol=ROUNDING[model.dtype])
+
+
+def test_same_input_same_bits(model: Model, atoms: Atoms) -> None:
+    first = results(model, atoms)
+    results(model, STRUCTURES["Pt_slab"])
+    model.calculator.reset()
+    again = results(model, atoms)
+    fresh = results(load_model(REGISTRY.get(model.name)), atoms)
+    for one, two, three in zip(first, again, fresh, strict=True):
+        assert np.asarray(one).tobytes() == np.asarray(two).tobytes() == np.asarray(three).tobytes()
+
+
+def test_one_atom_cell(model: Model) -> None:
+    energy, forces, _ = results(model, Atoms("Cu", cell=[[0, 1.8, 1.8], [1.8, 0, 1.8], [1.8, 1.8, 0]], pbc=True))
+    assert np.isfinite(energy)
+    np.testing.assert_allclose(forces, 0, atol=ROUNDING[model.dtype])
+
+
+def test_isolated_atom_gives_a_number_or_one_message(model: Model) -> None:
+    lonely = Atoms("Cu", cell=[20, 20, 20], pbc=True)
+    try:
+        energy, forces, _ = results(model, lonely)
+    except PesbenchError as error:
+        assert model.name in str(error) and "Cu" in str(error)
+    else:
+        assert np.isfinite(energy) and not forces.any()
+
+
+@pytest.mark.parametrize("element", ["Po", "Lr"])
+def test_unknown_element_is_named(model: Model, element: str) -> None:
+    with pytest.raises(ElementError, match=rf"{model.name} does not know {element} "):
+        results(model, Atoms(["Cu", element], positions=[[0, 0, 0], [0, 0, 2.5]], cell=[4, 4, 5], pbc=True))
+
+
+def test_bad_positions_are_refused(model: Model, atoms: Atoms) -> None:
+    atoms.positions[0, 0] = np.nan
+    with pytest.raises(NonFiniteError, match="not finite"):
+        atoms.get_forces()
+
+
+def test_atoms_on_top_of_each_other_give_no_silent_nan(model: Model, atoms: Atoms) -> None:
+    atoms.positions[1] = atoms.positions[0]
+    try:
+        assert np.isfinite(atoms.get_forces()).all()
+    except PesbenchError as error:
+        assert model.name in str(error)
+
+
+def test_model_says_where_it_comes_from(model: Model) -> None:
+    entry = REGISTRY.get(model.name)
+    assert model.parameters == entry.parameters
+    assert model.checkpoint_sha256 == entry.checkpoint_sha256
+    assert {"ase", "numpy", entry.family.package} <= set(model.versions)
