@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 CORES ?= $(shell nproc)
 MATERIALS ?=
 DRIVER := .venvs/driver
-RUN = PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --rerun-incomplete --quiet progress \
+RUN = PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --rerun-incomplete --quiet host rules reason \
 	$(if $(MATERIALS),--config materials=$(MATERIALS))
 
 .PHONY: paper test check bench clean help
@@ -22,7 +22,7 @@ paper: $(DRIVER).ok  ## set everything up, run the main job, print the ledger (M
 	@echo "report: results/report/index.html"
 
 test: $(DRIVER).ok  ## set everything up, pass the tests
-	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --quiet all .venvs/chgnet.ok .venvs/sevennet.ok
+	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake .venvs/chgnet.ok .venvs/sevennet.ok --cores $(CORES) --quiet all
 	@$(DRIVER)/bin/python -m pytest tests
 	@for family in chgnet sevennet; do .venvs/$$family/bin/python -m pytest tests/contract || exit 1; done
 

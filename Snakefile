@@ -11,6 +11,7 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
+include: "rules/setup.smk"
 include: "rules/common.smk"
 include: "rules/inputs.smk"
 include: "rules/jobs.smk"

@@ -14,7 +14,8 @@ rule checks:
         tables=all_tables(),
         claims=naming.CLAIMS,
         records=[path for benchmark in BENCHMARKS for path in merged(benchmark)],
-        tests="tests/results",
+        run_config=naming.RUN_CONFIG,
+        tests="tests/results/test_results.py",
     output:
         checks=naming.CHECKS,
     log:

@@ -13,16 +13,9 @@ rule claims:
     """Hold what the papers say against the published tables and against our runs."""
     input:
         claims="data/claims.yaml",
-        published=expand(
-            "data/published/{name}.csv",
-            name=[
-                "deng2025_s1_surfaces",
-                "deng2025_s2_defects",
-                "deng2025_s3_phonons",
-            ],
-        ),
-        surfaces=naming.table("deng2025_s1_surfaces"),
-        code=package("claims", "metrics"),
+        published=published_files(),
+        tables=all_tables(),
+        code=package("claims", "claim_entries", "claim_measures", "metrics"),
     output:
         json=report(naming.CLAIMS, category="Ledger"),
         text=report(naming.LEDGER, category="Ledger"),
@@ -45,8 +38,15 @@ rule report_page:
         conformance=[naming.conformance(model) for model in MODELS],
         claims=naming.CLAIMS,
         run_config=naming.RUN_CONFIG,
-        published="data/published/deng2025_s1_surfaces.csv",
-        code=package("report"),
+        published=published_files(),
+        code=package(
+            "report",
+            "report_parts",
+            "report_sections",
+            "report_surfaces",
+            "report_svg",
+            "summary",
+        ),
     output:
         page=report(naming.REPORT, category="Report"),
     log:
@@ -55,7 +55,5 @@ rule report_page:
         "results/benchmarks/report.tsv"
     conda:
         "../envs/driver.yaml"
-    params:
-        models=list(MODELS),
     script:
         "../scripts/build_report.py"

@@ -40,10 +40,11 @@ rule surfaces_tables:
     conda:
         "../envs/driver.yaml"
     params:
+        benchmark="surfaces",
         levels={name: entry.level_of_theory for name, entry in MODELS.items()},
         seed=RUN["seed"],
     script:
-        "../scripts/surfaces_tables.py"
+        "../scripts/benchmark_tables.py"
 
 
 rule surfaces_figures:

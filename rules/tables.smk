@@ -31,11 +31,11 @@ rule published_table:
 
 
 rule supplement:
+    """Write every supplementary table from what is at hand now; no model is asked."""
     log:
         "results/logs/tables/supplement.log",
     conda:
         "../envs/driver.yaml"
-    """Write every supplementary table from what is at hand now; no model is asked."""
     params:
         jobs=jobs_at_hand(),
         published=PUBLISHED_TABLES,

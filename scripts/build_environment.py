@@ -6,12 +6,14 @@ Standard library only, so the system's Python can run it. Plain pip: the user's 
 from __future__ import annotations
 
 import argparse
+import fcntl
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TextIO
 
 PYTHON = (3, 11)
 # Patterns in pip's output, and what to do about them; the first that matches counts.
@@ -53,12 +55,32 @@ def explain(output: str) -> str:
     return f"{package} could not be installed: {reasons[0] if reasons else 'the log says why'}"
 
 
-def run(command: Sequence[str | Path], log: Path) -> str:
+def lock(path: Path) -> TextIO:
+    """Wait until nobody builds here, and keep others out while the returned file is open.
+
+    The commands inherit it: the pip of a build that was killed keeps its successor waiting until it ends.
+    """
+    stream = path.open("w")
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"another build of this environment is running; waiting for it ({path})", flush=True)
+        fcntl.flock(stream, fcntl.LOCK_EX)
+    except OSError as error:
+        print(
+            f"{path}: no locks on this file system ({error.strerror}): one build at a time", file=sys.stderr
+        )
+    return stream
+
+
+def run(command: Sequence[str | Path], log: Path, held: TextIO) -> str:
     """Run a command, append what it says to ``log`` as it comes, return it; BuildError when it fails."""
     words = [str(part) for part in command]
     said = []
     try:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, pass_fds=[held.fileno()]
+        )
     except OSError as error:
         raise BuildError(f"{words[0]} does not start: {error}") from error
     with process, log.open("a", encoding="utf-8") as stream:
@@ -92,19 +114,20 @@ def build(family: str, pins: Path, target: Path, ok_file: Path, log: Path) -> No
         raise BuildError(f"{target} is not empty and no virtual environment: name another directory")
     for folder in (ok_file.parent, log.parent):
         folder.mkdir(parents=True, exist_ok=True)
-    ok_file.unlink(missing_ok=True)
-    log.unlink(missing_ok=True)
-    if target.exists():
-        shutil.rmtree(target)
-    print(f"{family}: building {target} from {pins}; it takes minutes (log: {log})", flush=True)
-    run([sys.executable, "-m", "venv", target], log)
-    python = target / "bin" / "python"
-    run([python, "-m", "pip", "install", "--no-input", "-r", pins], log)
-    run([python, "-m", "pip", "check"], log)
-    freeze = run([python, "-m", "pip", "freeze"], log)
-    partial = ok_file.with_name(ok_file.name + ".part")
-    partial.write_text(freeze)
-    partial.replace(ok_file)
+    with lock(ok_file.with_name(ok_file.name + ".lock")) as held:
+        ok_file.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
+        if target.exists():
+            shutil.rmtree(target)
+        print(f"{family}: building {target} from {pins}; it takes minutes (log: {log})", flush=True)
+        python = target / "bin" / "python"
+        run([sys.executable, "-m", "venv", target], log, held)
+        run([python, "-m", "pip", "install", "--no-input", "-r", pins], log, held)
+        run([python, "-m", "pip", "check"], log, held)
+        freeze = run([python, "-m", "pip", "freeze"], log, held)
+        partial = ok_file.with_name(ok_file.name + ".part")
+        partial.write_text(freeze, encoding="utf-8")
+        partial.replace(ok_file)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -36,7 +36,8 @@ def main() -> int:
     worst = result.worst
     print(
         f"{args.model}: conformant in {len(result.differences)} numbers; "
-        f"worst: {worst.quantity} of {worst.structure}, off by {worst.off_by:.1e} (tolerance {worst.tolerance:g})"
+        f"worst: {worst.quantity} of {worst.structure}, off by {worst.off_by:.1e} "
+        f"(tolerance {worst.tolerance:g})"
     )
     return 0
 

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
-from pesbench.sources.materials_project import fetch
 from pesbench.logs import logged
+from pesbench.sources.materials_project import fetch
 
 with logged(snakemake.log[0]):
-    fetch(snakemake.wildcards.material, Path(snakemake.output.structure))
+    material = snakemake.wildcards.material
+    expected = Path(f"data/prototypes/{material}.yaml")
+    fetch(material, Path(snakemake.output.structure), expected)

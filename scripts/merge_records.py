@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pesbench.records import merge, write_records
 from pesbench.logs import logged
+from pesbench.records import merge, write_records
 
 with logged(snakemake.log[0]):
     records = merge(map(Path, snakemake.input.chunks), snakemake.params.materials)

@@ -1,4 +1,4 @@
-"""Transcribe the papers' tables to CSV: transcribe_papers.py <folder with the papers' text> <output folder>."""
+"""Transcribe the papers' tables to CSV: transcribe_papers.py <folder with their text> <output folder>."""
 
 import argparse
 import sys

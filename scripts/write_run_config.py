@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from pesbench.records import write_atomic
+from pesbench.files import write_atomic
 from pesbench.logs import logged
 
 with logged(snakemake.log[0]):

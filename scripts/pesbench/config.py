@@ -44,7 +44,8 @@ def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> No
 
 def _section(config: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Return one nested section completed with its defaults."""
-    given = config.get(key) or {}
+    given = config.get(key)
+    given = {} if given is None else given
     if not isinstance(given, Mapping):
         raise ConfigError(f"config.yaml: {key} must be a section of 'name: value' lines, not {given!r}")
     check_keys(given, DEFAULTS[key], f"config.yaml, {key}")
@@ -60,14 +61,19 @@ def _one_of(value: object, allowed: Iterable[str], key: str) -> str:
 def whole_number(value: object, key: str, low: int, high: int, unit: str = "") -> int:
     """Return an integer within [low, high], or raise ConfigError that states the range and the unit."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(f"config.yaml: {key} is {value!r}, must be a whole number from {low} to {high} {unit}".rstrip())
+        raise ConfigError(
+            f"config.yaml: {key} is {value!r}, must be a whole number from {low} to {high} {unit}".rstrip()
+        )
     return value
 
 
 def number(value: object, key: str, low: float, high: float, unit: str) -> float:
     """Return a float within [low, high], or raise ConfigError that states the range and the unit."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(f"config.yaml: {key} is {value!r}, must be a number from {low} to {high} {unit}")
+        hint = " (YAML reads 1e-3 as text, write 0.001)" if isinstance(value, str) else ""
+        raise ConfigError(
+            f"config.yaml: {key} is {value!r}, must be a number from {low} to {high} {unit}{hint}"
+        )
     return float(value)
 
 
@@ -81,13 +87,17 @@ def benchmark_module(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != module:
             raise
-        raise ConfigError(f"config.yaml, benchmarks: no module scripts/pesbench/benchmarks/{name}.py") from error
+        raise ConfigError(
+            f"config.yaml, benchmarks: no module scripts/pesbench/benchmarks/{name}.py"
+        ) from error
 
 
-def _benchmark(name: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+def _benchmark(name: str, given: object) -> dict[str, Any]:
     """Return one benchmark's entry: its default materials and its settings, checked by its own ``Settings``."""
     where = f"config.yaml, benchmarks.{name}"
-    entry = dict(given or {})
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{where} must be a section of 'name: value' lines, not {given!r}")
+    entry = dict(given)
     default_materials = entry.pop("default_materials", None)
     if not isinstance(default_materials, list) or not default_materials:
         raise ConfigError(f"{where}: default_materials must list at least one material id")
@@ -106,7 +116,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     config
-        What Snakemake read from config.yaml and ``--config``.
+        What was read from config.yaml and from the command line.
 
     Returns
     -------
@@ -120,8 +130,8 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     check_keys(config, DEFAULTS, "config.yaml")
     models = config.get("models")
-    if isinstance(models, str):  # snakemake --config models=chgnet-0.3.0
-        models = [models]
+    if isinstance(models, str):  # on the command line: --config models=chgnet-0.3.0,sevennet-0
+        models = _words(models)
     if not isinstance(models, list) or not models or len(set(map(str, models))) != len(models):
         raise ConfigError("config.yaml: models must list at least one model of data/models.yaml, each once")
     benchmarks = config.get("benchmarks")
@@ -147,13 +157,18 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _words(value: str) -> list[str]:
+    """Return the words of a comma-separated value."""
+    return [word for word in (part.strip() for part in value.split(",")) if word]
+
+
 def _materials(value: object) -> str | list[str]:
     if isinstance(value, list) and value:
         return [str(v) for v in value]
     if isinstance(value, str) and value in ("default", "all"):
         return value
-    if isinstance(value, str) and value:  # snakemake --config materials=mp-126,mp-30
-        return value.split(",")
+    if isinstance(value, str) and _words(value):  # on the command line: --config materials=mp-126,mp-30
+        return _words(value)
     raise ConfigError(f"config.yaml: materials is {value!r}, must be default, all, or a list of material ids")
 
 
@@ -173,6 +188,7 @@ def select_materials(
         An id that no benchmark holds, with the nearest one that some benchmark does.
     """
     known = {benchmark: set(ids) for benchmark, ids in available.items()}
+    words = {"default", "all"}
     wanted = config["materials"]
     if wanted == "all":
         return {benchmark: sorted(ids) for benchmark, ids in known.items()}
@@ -184,6 +200,6 @@ def select_materials(
     for benchmark, ids in chosen.items():
         for material in ids:
             if material not in known[benchmark]:
-                near = suggest(material, known[benchmark])
+                near = suggest(material, known[benchmark] | words)
                 raise ConfigError(f"config.yaml: no material '{material}' in benchmark {benchmark}, {near}")
     return {benchmark: sorted(set(ids)) for benchmark, ids in chosen.items()}

@@ -9,6 +9,10 @@ class ConfigError(PesbenchError):
     """A key or value of config.yaml or data/models.yaml is wrong."""
 
 
+class DiskFullError(PesbenchError):
+    """A file could not be written for want of space."""
+
+
 class RecordError(PesbenchError):
     """A file of records is corrupt, incomplete or mixes settings."""
 

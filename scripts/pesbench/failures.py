@@ -1,4 +1,4 @@
-"""What went wrong with a material (data, kept in its record) and what went wrong with the machine (an error of the job)."""
+"""What went wrong with a material is data, kept in its record; with the machine, an error of the job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import errno
 from collections.abc import Iterator
 
-from pesbench.errors import CheckpointError, ConformanceError, RecordError
+from pesbench.errors import CheckpointError, ConformanceError, DiskFullError, RecordError
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
@@ -21,7 +21,7 @@ class Failure(Exception):
 
 def is_infrastructure(error: BaseException) -> bool:
     """Return whether an error is the machine's (memory, disk, weights) rather than the material's."""
-    if isinstance(error, MemoryError | RecordError | CheckpointError | ConformanceError):
+    if isinstance(error, MemoryError | RecordError | DiskFullError | CheckpointError | ConformanceError):
         return True
     if isinstance(error, OSError) and error.errno in _DISK:
         return True
@@ -30,7 +30,7 @@ def is_infrastructure(error: BaseException) -> bool:
 
 @contextlib.contextmanager
 def stage(name: str) -> Iterator[None]:
-    """Turn any error of a material inside this block into a Failure of this stage; the machine's errors pass through."""
+    """Turn any error of a material inside this block into a Failure of this stage; the machine's pass through."""
     try:
         yield
     except Failure:
@@ -38,4 +38,5 @@ def stage(name: str) -> Iterator[None]:
     except Exception as error:
         if is_infrastructure(error):
             raise
-        raise Failure(name, f"{type(error).__name__}: {error}") from error
+        message = " ".join(str(error).split())
+        raise Failure(name, f"{type(error).__name__}: {message}") from error

@@ -1,7 +1,8 @@
-"""One job: a model is loaded once, runs through the materials of a chunk, and each one is committed as it is finished."""
+"""One job: a model is loaded once, runs through a chunk of materials, and each is committed as it is finished."""
 
 from __future__ import annotations
 
+import io
 import resource
 import sys
 import time
@@ -60,10 +61,17 @@ def digests_of(job: Job, entry: ModelEntry, module: ModuleType, material: str) -
     """
     return {
         "settings": digest(
-            {"protocol": module.PROTOCOL, "settings": job.settings, "dtype": entry.dtype, "options": dict(entry.options)}
+            {
+                "protocol": module.PROTOCOL,
+                "settings": job.settings,
+                "dtype": entry.dtype,
+                "options": dict(entry.options),
+            }
         ),
         "checkpoint": entry.checkpoint_sha256,
-        "input": digest([file_digest(Path(job.structures[material])), module.task(Path(module.MANIFEST), material)]),
+        "input": digest(
+            [file_digest(Path(job.structures[material])), module.task(Path(module.MANIFEST), material)]
+        ),
     }
 
 
@@ -124,7 +132,12 @@ def finished(output: Path, wanted: dict[str, dict[str, str]]) -> dict[str, Recor
     """
     journals = sorted(Path(journal_of(str(output))).parent.glob("*.jsonl"))
     keys = {(material, digest(digests)) for material, digests in wanted.items()}
-    return {r.id: r for path in journals for r in read_journal(path) if r.key in keys}
+    records: dict[str, Record] = {}
+    for path in journals:
+        # Another job may just be writing its own journal: only this chunk's damage is worth a word.
+        warn = sys.stderr if path.stem == output.stem else io.StringIO()
+        records |= {r.id: r for r in read_journal(path, warn) if r.key in keys}
+    return records
 
 
 def records_at_hand(job: Job, entry: ModelEntry) -> list[Record]:
@@ -156,9 +169,14 @@ def run_job(
         done = finished(output, wanted)
         todo = [material for material in wanted if material not in done]
         if done:
-            print(f"{job.model} {job.benchmark} {output.stem}: {len(done)} of {len(wanted)} already done", file=progress)
+            print(
+                f"{job.model} {job.benchmark} {output.stem}: {len(done)} of {len(wanted)} already done",
+                file=progress,
+            )
         model = load() if todo else None
-        report = Progress(job, output.stem, len(wanted), len(done), module.costs(Path(module.MANIFEST)), todo, progress)
+        report = Progress(
+            job, output.stem, len(wanted), len(done), module.costs(Path(module.MANIFEST)), todo, progress
+        )
         for material in todo:
             assert model is not None
             record = evaluate(job, module, material, model, wanted[material])
@@ -172,7 +190,14 @@ class Progress:
     """One line a finished material: a bar, what happened, and the time left by the cost of what is left."""
 
     def __init__(
-        self, job: Job, chunk: str, total: int, done: int, costs: dict[str, float], todo: list[str], stream: TextIO
+        self,
+        job: Job,
+        chunk: str,
+        total: int,
+        done: int,
+        costs: dict[str, float],
+        todo: list[str],
+        stream: TextIO,
     ) -> None:
         self.title = f"{job.benchmark} {job.model} {chunk}"
         self.total, self.done, self.stream = total, done, stream
@@ -187,7 +212,9 @@ class Progress:
         self.left -= self.costs[record.id]
         eta = (time.monotonic() - self.started) * self.left / self.spent
         bar = "#" * round(20 * self.done / self.total)
-        note = record.status if record.status == "ok" else f"{record.status} ({record.stage}: {record.message})"
+        note = (
+            record.status if record.status == "ok" else f"{record.status} ({record.stage}: {record.message})"
+        )
         print(
             f"{self.title} [{bar:.<20}] {self.done}/{self.total} {record.id} {note}, "
             f"{record.wall_seconds:.1f} s, {int(eta // 60)}:{int(eta % 60):02d} left",

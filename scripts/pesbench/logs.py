@@ -13,7 +13,7 @@ from pesbench.errors import PesbenchError
 
 @contextlib.contextmanager
 def logged(log: str) -> Iterator[None]:
-    """Append prints to ``log`` and the terminal; end with one line, not a traceback, on an error that a user can mend."""
+    """Append prints to ``log``; end with one line, not a traceback, on an error that a user can mend."""
     path = Path(log)
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "a", encoding="utf-8") as handle:

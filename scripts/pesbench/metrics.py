@@ -21,7 +21,7 @@ def paired(predicted: ArrayLike, reference: ArrayLike) -> tuple[NDArray[np.float
     p = np.asarray(predicted, dtype=np.float64)
     r = np.asarray(reference, dtype=np.float64)
     if p.shape != r.shape or p.ndim != 1:
-        raise ValueError(f"predicted {p.shape} and reference {r.shape} must be one-dimensional and equally long")
+        raise ValueError(f"predicted {p.shape} and reference {r.shape} must be flat and equally long")
     if p.size == 0:
         raise ValueError("nothing to score: no rows")
     if not (np.isfinite(p).all() and np.isfinite(r).all()):
@@ -97,7 +97,7 @@ def bootstrap_interval(
     level: float = 0.95,
     n_resamples: int = 2000,
 ) -> Interval:
-    """Percentile bootstrap interval of a statistic, rows resampled as pairs (Efron & Tibshirani 1993, ch. 13).
+    """Percentile bootstrap interval of a statistic, rows drawn as pairs (Efron & Tibshirani 1993, ch. 13).
 
     Parameters
     ----------
@@ -109,6 +109,8 @@ def bootstrap_interval(
         Seed of the generator; the same seed gives the same bounds.
     level
         Nominal coverage, 0 to 1.
+    n_resamples
+        Number of bootstrap samples.
 
     Raises
     ------

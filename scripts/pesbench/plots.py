@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
+from pesbench.files import write_atomic
+from pesbench.published import PAPER_MODELS
 from pesbench.summary import (
-    PAPER_MODELS,
     TOLERANCES_PERCENT,
     models_that_ran,
     ok_values,
@@ -26,7 +27,6 @@ from pesbench.summary import (
     relative_difference_percent,
     summary,
 )
-from pesbench.tables import write
 from pesbench.typeset import formula_latex
 
 # After Okabe and Ito (color-blind safe), with the paper's blue, orange and green for its own models.
@@ -49,6 +49,7 @@ STYLE: Any = {
     "xtick.labelsize": 6.5,
     "ytick.labelsize": 6.5,
     "legend.fontsize": 5.8,
+    "legend.labelspacing": 0.3,
     "lines.linewidth": 0.8,
     "mathtext.default": "regular",
     "pdf.fonttype": 42,
@@ -145,7 +146,7 @@ def _parity_panel(
         frameon=False,
         handletextpad=0.1,
         borderaxespad=0.2,
-        title="MAE in eV/Å$^2$",
+        title="MAE (eV/Å$^2$)",
         alignment="left",
     )
     legend.get_title().set_fontsize(STYLE["legend.fontsize"])
@@ -183,11 +184,11 @@ def _legend(line: pd.Series, counts: Mapping[str, int], beyond: int) -> list[tup
     """Return the legend's lines: which points (empty: none), and how many there are with what error."""
     n_rows, n_ours, entries = line["n_rows"], counts["ours"], []
     if counts["published"]:
-        entries.append(("published", f"paper: MAE {line['mae_published']:.3f}, n = {counts['published']}"))
+        entries.append(("published", f"paper {line['mae_published']:.3f} (n = {counts['published']})"))
     if n_ours:
-        entries.append(("ours", f"ours: MAE {line['mae_ours']:.3f}, n = {n_ours} of {n_rows}"))
+        entries.append(("ours", f"ours {line['mae_ours']:.3f} (n = {n_ours} of {n_rows})"))
     if n_ours and counts["published"] and n_ours < n_rows:
-        entries.append(("", f"paper, our rows: {line['mae_published_same_rows']:.3f}"))
+        entries.append(("", f"paper, our rows {line['mae_published_same_rows']:.3f}"))
     if line["n_not_converged"]:
         shown = "not converged" if counts["not converged"] else ""
         entries.append((shown, f"not converged: {line['n_not_converged']}"))
@@ -272,4 +273,4 @@ def save(figure: Figure, *paths: Path) -> None:
         metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(suffix, {})
         with matplotlib.rc_context(STYLE):
             figure.savefig(buffer, format=suffix, dpi=300, metadata=metadata)
-        write(path, buffer.getvalue())
+        write_atomic(path, buffer.getvalue())

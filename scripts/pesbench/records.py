@@ -1,25 +1,27 @@
 """Records: one JSON line a material, appended as soon as it is finished, so that a kill loses only the one in progress.
 
-A line carries its own checksum. A *journal* is what a job appends to; it survives kills and is read again by whichever job
-needs its materials next. *Chunk records* and *merged records* are workflow outputs: complete, sorted, written at once.
+A line carries its own checksum. A *journal* is what a job appends to; it survives kills and is read again by
+whichever job needs its materials next. *Chunk records* and *merged records* are workflow outputs: complete, sorted,
+written at once.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import json
 import math
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from pesbench.errors import RecordError
+from pesbench.errors import DiskFullError, RecordError
+from pesbench.files import FULL, write_atomic
 
 STATUSES = ("ok", "not_converged", "failed")
 
@@ -48,11 +50,13 @@ class Record:
     id
         Material id.
     status
-        ``ok``, ``not_converged`` (a relaxation hit its step limit) or ``failed``; ``stage`` and ``message`` say where and why.
+        ``ok``, ``not_converged`` (a relaxation hit its step limit) or ``failed``; ``stage`` and ``message`` say where
+        and why.
     values
         The benchmark's results, units in the names.
     digests
-        sha256 heads of everything that the values depend on: ``settings`` (with the protocol version), ``checkpoint``, ``input``.
+        sha256 heads of all that the values depend on: ``settings`` (with the protocol version), ``checkpoint``,
+        ``input``.
     """
 
     id: str
@@ -114,7 +118,7 @@ def read_records(path: Path) -> list[Record]:
         Naming the file and the line of the first corrupt record, and the mend.
     """
     records = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         try:
             records.append(from_line(line))
         except (ValueError, TypeError) as error:
@@ -127,7 +131,7 @@ def read_records(path: Path) -> list[Record]:
 def read_journal(path: Path, warn: TextIO = sys.stderr) -> list[Record]:
     """Read what an earlier job finished; a corrupt line costs its own material and a warning, nothing else.
 
-    The last line may be torn by a kill: it is dropped without a word, its material is computed again.
+    The last line may be torn by a kill: it is dropped, and its material computed again.
     """
     if not path.exists():
         return []
@@ -137,7 +141,9 @@ def read_journal(path: Path, warn: TextIO = sys.stderr) -> list[Record]:
         try:
             records.append(from_line(line))
         except (ValueError, TypeError) as error:
-            print(f"{path}, line {number}: corrupt record ({error}); its material is computed again", file=warn)
+            print(
+                f"{path}, line {number}: corrupt record ({error}); its material is computed again", file=warn
+            )
     if torn:
         print(f"{path}: the last record was cut short by a kill; its material is computed again", file=warn)
     return records
@@ -168,43 +174,22 @@ def append(journal: TextIO, record: Record) -> None:
 
     Raises
     ------
-    RecordError
+    DiskFullError
         When the disk is full, naming the file and the mend.
     """
+    line = to_line(record).encode()
     try:
-        journal.write(to_line(record))
-        journal.flush()
+        # Past the stream's buffer: what a full disk leaves in it is an error again when the journal closes.
+        while line:
+            line = line[os.write(journal.fileno(), line) :]
         os.fsync(journal.fileno())
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
-        raise RecordError(
+        raise DiskFullError(
             f"{journal.name}: no space left on the device, {record.id} was not saved; "
             "make room and rerun, every finished material is kept"
         ) from error
-
-
-def write_atomic(path: Path, text: str) -> None:
-    """Write a text file so that a reader, or a kill, sees the old file or the new one and nothing between.
-
-    Raises
-    ------
-    RecordError
-        When the disk is full, naming the file and the mend.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise RecordError(f"{path}: no space left on the device; make room and rerun") from error
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
@@ -229,7 +214,7 @@ def merge(paths: Iterable[Path], expected: Iterable[str]) -> list[Record]:
     """
     records = [record for path in paths for record in read_records(path)]
     found, wanted = [r.id for r in records], set(expected)
-    doubled = sorted({i for i in found if found.count(i) > 1})
+    doubled = sorted(i for i, count in Counter(found).items() if count > 1)
     problems = {
         "missing": sorted(wanted - set(found)),
         "not asked for": sorted(set(found) - wanted),
@@ -237,15 +222,21 @@ def merge(paths: Iterable[Path], expected: Iterable[str]) -> list[Record]:
     }
     for what, ids in problems.items():
         if ids:
-            raise RecordError(f"cannot merge records, {what}: {', '.join(ids)}; rerun with --forcerun on the chunk rule")
+            raise RecordError(
+                f"cannot merge records, {what}: {', '.join(ids)}; rerun with --forcerun on the chunk rule"
+            )
     for name in ("settings", "checkpoint"):
         kinds = {r.digests.get(name) for r in records}
         if len(kinds) > 1:
             odd = {r.id for r in records if r.digests.get(name) != records[0].digests.get(name)}
             raise RecordError(
-                f"cannot merge records made with different {name} ({', '.join(sorted(odd))} differ from {records[0].id}); "
+                f"cannot merge records made with different {name} "
+                f"({', '.join(sorted(odd))} differ from {records[0].id}); "
                 "rerun with --forcerun on the chunk rule"
             )
     if len({(r.benchmark, r.model) for r in records}) > 1:
-        raise RecordError("cannot merge records of different benchmarks or models")
+        mixed = sorted({f"{r.benchmark} {r.model}" for r in records})
+        raise RecordError(
+            f"cannot merge records of {', '.join(mixed)}: one benchmark and one model at a time"
+        )
     return sorted(records, key=lambda r: r.id)

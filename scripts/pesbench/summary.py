@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
 import pandas as pd
 
+from pesbench.published import PAPER_MODELS
+
 STATUSES = ("ok", "failed", "not_converged", "not_run")
 STATUS_WORDS = {"ok": "ok", "failed": "failed", "not_converged": "not converged", "not_run": "not run"}
-# Our model names and what deng2025 calls the same checkpoint: (stem of the published column, printed name).
-PAPER_MODELS: Mapping[str, tuple[str, str]] = {
-    "m3gnet-mp-2021.2.8-efs": ("m3gnet", "M3GNet"),
-    "chgnet-0.3.0": ("chgnet", "CHGNet"),
-    "mace-mp-0-medium": ("mace", "MACE"),
-}
 TOLERANCES_PERCENT = (2.0, 4.0)
 
 

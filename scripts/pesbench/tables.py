@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import json
-import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from pesbench.errors import PesbenchError
+from pesbench.files import write_atomic
+from pesbench.published import PAPER_MODELS
 from pesbench.summary import (
-    PAPER_MODELS,
     STATUS_WORDS,
     is_missing,
     levels_of_theory,
@@ -41,6 +41,8 @@ class PaperTable:
         What the column DFT is.
     value
         Column of the tidy table of our runs that holds our number.
+    models
+        Our model names and what the table calls them: (stem of the published column, printed name).
     """
 
     name: str
@@ -49,7 +51,13 @@ class PaperTable:
     unit: str
     reference: str
     value: str
+    models: Mapping[str, tuple[str, str]] = field(default_factory=lambda: PAPER_MODELS)
 
+
+# The "M3GNet" of Supplementary Table III is the matgl port, not the original of Supplementary Table I.
+PHONON_MODELS = {"m3gnet-matgl-pes": PAPER_MODELS["m3gnet-mp-2021.2.8-efs"]} | {
+    model: PAPER_MODELS[model] for model in ("chgnet-0.3.0", "mace-mp-0-medium")
+}
 
 PAPER_TABLES = {
     table.name: table
@@ -81,6 +89,7 @@ PAPER_TABLES = {
             "thz",
             "values of the paper (PhononDB, PBEsol)",
             "max_frequency_thz",
+            PHONON_MODELS,
         ),
     )
 }
@@ -131,8 +140,8 @@ def paper_layout(name: str, published: pd.DataFrame, runs: pd.DataFrame | None =
     table, ran = PAPER_TABLES[name], models_that_ran(runs)
     columns = [Column("", title, kind) for _, title, kind in table.keys]
     cells = [[cell(value) for value in published[key]] for key, _, _ in table.keys]
-    for model in [*PAPER_MODELS, *(m for m in ran if m not in PAPER_MODELS)]:
-        stem, label = PAPER_MODELS.get(model, ("", model))
+    for model in [*table.models, *(m for m in ran if m not in table.models)]:
+        stem, label = table.models.get(model, ("", model))
         theirs = published[f"{stem}_{table.unit}"] if stem else None
         if theirs is not None:
             columns.append(Column(label, "published", "number"))
@@ -210,39 +219,16 @@ def paper_table(
     return {"md": markdown, "tex": latex}[style](layout)
 
 
-def write(path: Path, data: str | bytes) -> None:
-    """Write a file so that a reader, or a kill, finds the old one or the new one and nothing between.
-
-    Raises
-    ------
-    PesbenchError
-        When the disk is full, naming the file and the mend.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(temporary, "wb") as handle:
-            handle.write(data.encode() if isinstance(data, str) else data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise PesbenchError(f"{path}: no space left on the device; make room and rerun") from error
-
-
 def write_tables(frames: dict[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as CSV, and those of a paper's supplement as ``.md`` and ``.tex`` in the paper's layout too.
+    """Write each table as CSV, and a paper's supplementary table as ``.md`` and ``.tex`` in its layout too.
 
-    A frame of a paper's table either is the transcribed table itself or holds our runs (it has a column ``model``).
+    A frame of a paper's table is the transcribed table itself, or holds our runs (it has a column ``model``).
     """
     for name, frame in frames.items():
-        write(folder / f"{name}.csv", tidy_csv(frame))
+        write_atomic(folder / f"{name}.csv", tidy_csv(frame))
         if name not in PAPER_TABLES:
             continue
         published = read_published(Path(f"data/published/{name}.csv"))
         runs = frame if "model" in frame.columns else None
         for style in ("md", "tex"):
-            write(folder / f"{name}.{style}", paper_table(name, published, runs, style))
+            write_atomic(folder / f"{name}.{style}", paper_table(name, published, runs, style))

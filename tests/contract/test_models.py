@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ase import Atoms
+
 from pesbench.errors import PesbenchError
 from pesbench.models.calculator import ElementError, NonFiniteError
 from pesbench.models.conformance import check, load_structures, require
@@ -20,8 +21,10 @@ from pesbench.models.registry import load_registry
 ROOT = Path(__file__).resolve().parents[2]
 REGISTRY = load_registry(ROOT / "data/models.yaml")
 STRUCTURES = load_structures(ROOT / "data/conformance/structures.json")
-# Finite-difference step (Angstrom, strain) and what is left of it, by the model's own precision.
-STEP = {"float64": 1e-3, "float32": 2e-2}
+# Finite-difference steps and what they leave, by precision. In float32 a smaller step drowns in rounding;
+# a larger one steps over the sharp turns of a model at the almost straight angles of a molecule.
+SHIFT_ANG = {"float64": 1e-3, "float32": 3e-3}
+STRAIN = {"float64": 2e-4, "float32": 4e-3}
 FORCE_EV_PER_ANG = {"float64": 1e-5, "float32": 5e-3}
 STRESS_EV_PER_ANG3 = {"float64": 1e-5, "float32": 5e-4}
 ROUNDING = {"float64": 1e-9, "float32": 2e-4}
@@ -35,7 +38,9 @@ def available(name: str) -> bool:
 def model(request: pytest.FixtureRequest) -> Model:
     entry = REGISTRY.get(request.param)
     if not available(request.param):
-        pytest.skip(f"{entry.family.package} is not in this environment; '{entry.environment}' tests {entry.name}")
+        pytest.skip(
+            f"{entry.family.package} is not installed here: environment '{entry.environment}' tests it"
+        )
     set_threads(1)
     return load_model(entry)
 
@@ -97,7 +102,7 @@ def test_forces_are_minus_the_gradient(model: Model, atoms: Atoms) -> None:
             moved.positions[1, component] += shift
             return results(model, moved)[0]
 
-        expected = -derivative(energy, STEP[model.dtype])
+        expected = -derivative(energy, SHIFT_ANG[model.dtype])
         assert forces[1, component] == pytest.approx(expected, abs=FORCE_EV_PER_ANG[model.dtype], rel=2e-3)
 
 
@@ -111,7 +116,7 @@ def test_stress_is_the_strain_derivative(model: Model, atoms: Atoms, i: int, j: 
         strained.set_cell(atoms.cell.array @ (np.eye(3) + strain), scale_atoms=True)
         return results(model, strained)[0]
 
-    expected = derivative(energy, STEP[model.dtype] / 5) / atoms.get_volume()
+    expected = derivative(energy, STRAIN[model.dtype]) / atoms.get_volume()
     stress = atoms.get_stress(voigt=False)[i, j]
     assert stress == pytest.approx(expected, abs=STRESS_EV_PER_ANG3[model.dtype], rel=2e-3)
 
@@ -129,7 +134,9 @@ def test_rotation(model: Model, atoms: Atoms) -> None:
     turned.rotate(37.0, (1, 2, 3), rotate_cell=True)
     turn = np.linalg.solve(atoms.cell.array, turned.cell.array)
     energy, forces, stress = results(model, atoms)
-    for after, before in zip(results(model, turned), (energy, forces @ turn, turn.T @ stress @ turn), strict=True):
+    for after, before in zip(
+        results(model, turned), (energy, forces @ turn, turn.T @ stress @ turn), strict=True
+    ):
         np.testing.assert_allclose(after, before, atol=ROUNDING[model.dtype])
 
 
@@ -159,7 +166,9 @@ def test_same_input_same_bits(model: Model, atoms: Atoms) -> None:
 
 
 def test_one_atom_cell(model: Model) -> None:
-    energy, forces, _ = results(model, Atoms("Cu", cell=[[0, 1.8, 1.8], [1.8, 0, 1.8], [1.8, 1.8, 0]], pbc=True))
+    energy, forces, _ = results(
+        model, Atoms("Cu", cell=[[0, 1.8, 1.8], [1.8, 0, 1.8], [1.8, 1.8, 0]], pbc=True)
+    )
     assert np.isfinite(energy)
     np.testing.assert_allclose(forces, 0, atol=ROUNDING[model.dtype])
 

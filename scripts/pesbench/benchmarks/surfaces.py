@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pesbench.config import number, whole_number
 from pesbench.failures import Failure, stage
 from pesbench.naming import merged_records
+from pesbench.published import PAPER_MODELS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,12 +34,6 @@ MANIFEST = "data/manifests/deng2025_s1.csv"
 PUBLISHED = "data/published/deng2025_s1_surfaces.csv"
 TABLES = ("deng2025_s1_surfaces", "deng2025_s1_metrics", "deng2025_s1_terminations")
 FIGURES = ("deng2025_fig2a", "deng2025_fig2a_reproduction")
-#: Columns of the published table, by the model that they are of. The paper's "M3GNet" here is the original TensorFlow model.
-PUBLISHED_COLUMN = {
-    "m3gnet-mp-2021.2.8-efs": "m3gnet_ev_per_ang2",
-    "chgnet-0.3.0": "chgnet_ev_per_ang2",
-    "mace-mp-0-medium": "mace_ev_per_ang2",
-}
 Miller = tuple[int, int, int]
 
 
@@ -91,7 +86,7 @@ def costs(path: Path) -> dict[str, float]:
 def task(path: Path, material: str) -> list[Miller]:
     """Return the distinct Miller indices, sorted, that the published table has for one material."""
     indices = (json.loads(row["miller"]) for row in read_manifest(path) if row["mp_id"] == material)
-    return sorted({(int(h), int(k), int(l)) for h, k, l in indices})
+    return sorted({(int(one), int(two), int(three)) for one, two, three in indices})
 
 
 def run(structure: Path, millers: list[Miller], calculator: Calculator, settings: Settings) -> dict[str, Any]:
@@ -175,7 +170,11 @@ def _surface(
     settings: Settings,
 ) -> dict[str, Any]:
     """Cut, relax and score one slab; its failure is kept in its own entry."""
-    entry: dict[str, Any] = {"miller": list(miller), "termination": termination.label, "shift": termination.shift}
+    entry: dict[str, Any] = {
+        "miller": list(miller),
+        "termination": termination.label,
+        "shift": termination.shift,
+    }
     try:
         with stage("slab"):
             return entry | _slab_values(relaxed, bulk, miller, termination, calculator, settings)
@@ -271,7 +270,9 @@ def _scored_row(
     level: str,
 ) -> dict[str, Any]:
     """Return one line of the tidy table."""
-    published = float(given[PUBLISHED_COLUMN[model]]) if model in PUBLISHED_COLUMN else float("nan")
+    published = (
+        float(given[f"{PAPER_MODELS[model][0]}_ev_per_ang2"]) if model in PAPER_MODELS else float("nan")
+    )
     gamma = float(surface.get("gamma_ev_per_ang2", "nan")) if surface else float("nan")
     status, message = _status(surface, record, entry)
     return {
@@ -314,7 +315,15 @@ def terminations_table(records: dict[str, list[Record]], manifest: Path) -> pd.D
         (entry["mp_id"], tuple(json.loads(entry["miller"])), entry["termination"]): entry["row"]
         for entry in read_manifest(manifest)
     }
-    columns = ["status", "gamma_ev_per_ang2", "area_ang2", "n_atoms", "thickness_ang", "steps", "fmax_ev_per_ang"]
+    columns = [
+        "status",
+        "gamma_ev_per_ang2",
+        "area_ang2",
+        "n_atoms",
+        "thickness_ang",
+        "steps",
+        "fmax_ev_per_ang",
+    ]
     rows = [
         {
             "mp_id": record.id,
@@ -354,9 +363,15 @@ def metrics_table(scored: pd.DataFrame, seed: int) -> pd.DataFrame:
         # ASSUME: a surface that a model cannot finish is as wrong as a prediction of zero.
         zero = run.assign(gamma_ev_per_ang2=run["gamma_ev_per_ang2"].where(run["status"] == "ok", 0.0))
         sets = {
-            ("published", "all 147"): (of_model.dropna(subset=["published_ev_per_ang2"]), "published_ev_per_ang2"),
+            ("published", "all 147"): (
+                of_model.dropna(subset=["published_ev_per_ang2"]),
+                "published_ev_per_ang2",
+            ),
             ("ours", "finished"): (finished, "gamma_ev_per_ang2"),
-            ("published", "finished"): (finished.dropna(subset=["published_ev_per_ang2"]), "published_ev_per_ang2"),
+            ("published", "finished"): (
+                finished.dropna(subset=["published_ev_per_ang2"]),
+                "published_ev_per_ang2",
+            ),
             ("ours", "common"): (finished[finished["row"].isin(common)], "gamma_ev_per_ang2"),
             ("ours", "penalised"): (zero, "gamma_ev_per_ang2"),
         }

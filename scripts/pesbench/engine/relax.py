@@ -58,7 +58,7 @@ def relax(
 ) -> Relaxation:
     """Relax positions, and with ``relax_cell`` the cell too, the space group kept.
 
-    The cell relaxes by ASE's Frechet filter, whose generalized forces meet the same threshold as the forces on the atoms.
+    The cell relaxes by ASE's Frechet filter, whose generalized forces meet the same threshold as the atoms.
     The input is left as it is.
 
     Raises
@@ -76,7 +76,11 @@ def relax(
     converged = bool(dynamics.run(fmax=fmax_ev_per_ang, steps=max_steps))
     energy_ev = float(work.get_potential_energy())
     forces = work.get_forces(apply_constraint=False)
-    stress_gpa = float(np.abs(work.get_stress(apply_constraint=False)).max() / units.GPa) if relax_cell else float("nan")
+    stress_gpa = (
+        float(np.abs(work.get_stress(apply_constraint=False)).max() / units.GPa)
+        if relax_cell
+        else float("nan")
+    )
     evaluations = getattr(calculator, "evaluations", 0) - before
     final = work.copy()
     final.set_constraint()

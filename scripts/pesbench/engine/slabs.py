@@ -1,4 +1,4 @@
-"""Cut symmetric, stoichiometric slabs from a bulk crystal, with terminations that keep their names from model to model."""
+"""Cut symmetric, stoichiometric slabs from a bulk crystal; terminations keep their names from model to model."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def terminations(
 ) -> list[Termination]:
     """Enumerate the symmetric, stoichiometric terminations of a bulk crystal at one Miller index.
 
-    Call it on the material's structure file, never on a model's relaxed cell, so that ``t1`` is the same cut for every model.
+    Call it on the material's structure file, never on a model's relaxed cell:
+    ``t1`` is then the same cut for every model.
 
     Parameters
     ----------

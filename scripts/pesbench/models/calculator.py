@@ -67,7 +67,10 @@ class PesCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         self._refuse_bad_input(self.atoms)
         self.evaluations += 1
-        result = self._evaluate(self.atoms)
+        try:
+            result = self._evaluate(self.atoms)
+        except PesbenchError as error:
+            raise PesbenchError(f"{self.model_name}: {error}") from error
         forces = np.asarray(result.forces_ev_per_ang, dtype=np.float64)
         results: dict[str, Any] = {"energy": float(result.energy_ev), "forces": forces}
         if result.stress_ev_per_ang3 is not None:

@@ -1,6 +1,6 @@
 """CHGNet's input graph built with NumPy: the same graph as the package's converter, several times faster.
 
-Everything is in Cartesian coordinates and the graph's lattice is the identity. Its gradient is then the virial: one
+All in Cartesian coordinates: the graph's lattice is the identity. Its gradient is then the virial: one
 backward pass gives forces and stress, and no rounding of fractional coordinates enters.
 """
 

@@ -161,7 +161,7 @@ def require(result: ConformanceResult) -> None:
     if result.passed:
         return
     worst = result.worst
-    unit = QUANTITIES[worst.quantity][1]
+    off_by = f"{worst.off_by:.3g} {QUANTITIES[worst.quantity][1]}"
     failed = sum(not difference.passed for difference in result.differences)
     changed = [
         f"{package} {result.versions.get(package, 'missing')} instead of {version}"
@@ -169,10 +169,10 @@ def require(result: ConformanceResult) -> None:
         if result.versions.get(package, "missing").split("+")[0] != version
     ]
     raise ConformanceError(
-        f"{result.model} must not run: {worst.quantity} of {worst.structure} is off by {worst.off_by:.3g} {unit} "
+        f"{result.model} must not run: {worst.quantity} of {worst.structure} is off by {off_by} "
         f"(tolerance {worst.tolerance:g}; got {_short(worst.measured)}, pinned {_short(worst.pinned)}); "
         f"{failed} of {len(result.differences)} numbers fail{_hint(worst)}; "
-        f"{'the environment has ' + ', '.join(changed) if changed else 'the package versions are the pinned ones'}; "
+        f"{'the environment has ' + ', '.join(changed) if changed else 'all versions are the pinned ones'}; "
         f"rebuild the environment '{result.environment}'"
     )
 

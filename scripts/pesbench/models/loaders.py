@@ -1,4 +1,4 @@
-"""Load a model of the registry: weights verified first, then one lazy loader a family, one calculator for all."""
+"""Load a model of the registry: verify its weights, then one lazy loader a family, one calculator for all."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from pesbench.models.registry import ModelEntry
 
 VERSIONS = ("ase", "numpy", "pymatgen", "torch", "chgnet", "sevenn", "e3nn", "matscipy")
-# The elements up to plutonium that the Materials Project's trajectories (MPtrj) lack. CHGNet has random, never
-# trained embeddings for them and answers without a word.
+# The elements up to plutonium that the Materials Project's trajectories (MPtrj) lack. CHGNet has random,
+# untrained embeddings for them and answers without a word.
 UNTRAINED_IN_MPTRJ = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
 
 
@@ -116,14 +116,14 @@ def checkpoint_path(entry: ModelEntry) -> Path:
     spec = importlib.util.find_spec(entry.checkpoint.package)
     if spec is None or not spec.submodule_search_locations:
         raise CheckpointError(
-            f"{entry.name}: its weights are in the package {entry.checkpoint.package}, which is not installed "
+            f"{entry.name}: the package {entry.checkpoint.package}, which has its weights, is not installed "
             f"here; run it in the environment '{entry.environment}' (envs/{entry.environment}.txt)"
         )
     return Path(next(iter(spec.submodule_search_locations))) / entry.checkpoint.path
 
 
 def verified_checkpoint(entry: ModelEntry) -> Path | None:
-    """Return the path of the weights if their SHA-256 is the pinned one; None for a model without weights."""
+    """Return the path of the weights if their SHA-256 is the pinned one; None where there are none."""
     if entry.checkpoint.where == "none":
         return None
     path = checkpoint_path(entry)
@@ -182,7 +182,8 @@ def _load_ase(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loaded
         emt = (
             EMT()
         )  # a new one each time: its neighbor list remembers, but the same input must give the same bits
-        emt.calculate(atoms, ["energy", "forces"])
+        with np.errstate(all="ignore"):  # what is not finite is refused later, with a better message
+            emt.calculate(atoms, ["energy", "forces"])
         stress = _tensor(emt.results["stress"]) if atoms.cell.rank == 3 else None
         return Evaluation(emt.results["energy"], emt.results["forces"], stress)
 

@@ -1,4 +1,4 @@
-"""Which models exist: reads and checks ``data/models.yaml`` (PyYAML only: it imports in every environment)."""
+"""Which models exist: read and check ``data/models.yaml`` (PyYAML only: it imports in every environment)."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class Registry:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML in which a key that appears twice is an error: the second model would silently replace the first."""
+    """YAML in which a key that appears twice is an error: the second would replace the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

@@ -15,13 +15,13 @@ from mp_api.client.core.utils import load_json, validate_ids
 from mp_api.client.routes.materials.summary import SummaryRester
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
-from pymatgen.symmetry.groups import SpaceGroup
+from pymatgen.symmetry.groups import sg_symbol_from_int_number
 from requests import RequestException, Response, Session
 from requests.adapters import HTTPAdapter
 from urllib3.util.retry import Retry
 
 from pesbench.errors import PrototypeError, SourceError
-from pesbench.records import write_atomic
+from pesbench.files import write_atomic
 from pesbench.sources.prototypes import LATTICE_KEYS, SYMPREC_ANG, load_prototype
 
 KEY = re.compile(r"[A-Za-z0-9]{32}")
@@ -38,18 +38,16 @@ TRANSIENT = (429, 500, 502, 503, 504)
 
 
 class _Summary(SummaryRester):
-    """The client's summary route without the request of its constructor, which knows no time-out and no retry."""
+    """The client's summary route, less its constructor's request, which knows no time-out and no retry."""
 
-    @staticmethod
-    def _get_heartbeat_info(endpoint: str) -> tuple[str, list[str]]:
-        return "", []
+    _get_heartbeat_info: Any = staticmethod(lambda _: ("", []))
 
 
-def fetch(material: str, output: Path) -> None:
+def fetch(material: str, output: Path, expected: Path | None = None) -> None:
     """Fetch one material and write it as a prototype file.
 
-    One request; a second one only where the document does not say which database version it is from. The key is read
-    from the environment variable ``MP_API_KEY``, another address of the API from ``MP_API_ENDPOINT``.
+    One request; a second one only where the document does not say which database version it is from.
+    The environment gives the key (``MP_API_KEY``) and another address of the API (``MP_API_ENDPOINT``).
 
     Parameters
     ----------
@@ -57,6 +55,8 @@ def fetch(material: str, output: Path) -> None:
         Materials Project id, e.g. ``mp-30``.
     output
         File to write, ``<material>.yaml``: conventional standard cell, every atom listed.
+    expected
+        Structure file of the same material whose cell the benchmark's Miller indices refer to; another cell is refused.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def fetch(material: str, output: Path) -> None:
         document = _document(client, material)
         data = _prototype(material, document, _database_version(client, document))
     text = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110)
-    _check(material, text)
+    _check(material, text, expected)
     write_atomic(output, text)
 
 
@@ -80,7 +80,9 @@ def _client(material: str) -> SummaryRester:
     if not key:
         raise SourceError(f"{material}: MP_API_KEY is not set; get a key at {KEY_PAGE} and export it")
     if not KEY.fullmatch(key):
-        raise SourceError(f"{material}: MP_API_KEY is not 32 letters and digits; copy the key again from {KEY_PAGE}")
+        raise SourceError(
+            f"{material}: MP_API_KEY is not 32 letters and digits; copy it again from {KEY_PAGE}"
+        )
     client = _Summary(
         api_key=key,
         endpoint=os.environ.get("MP_API_ENDPOINT"),
@@ -102,12 +104,15 @@ def _harden(session: Session, material: str, endpoint: str) -> None:
         status = response.status_code
         if status in (401, 403):
             raise SourceError(
-                f"{material}: {endpoint} refused the key in MP_API_KEY (HTTP {status}); copy it again from {KEY_PAGE}"
+                f"{material}: {endpoint} refused the key in MP_API_KEY (HTTP {status}); "
+                f"copy it again from {KEY_PAGE}"
             )
         if status in TRANSIENT:
             raise SourceError(f"{material}: {endpoint} answered HTTP {status} {ATTEMPTS} times; rerun later")
         if status != 200:
-            raise SourceError(f"{material}: {endpoint} answered HTTP {status}; check MP_API_ENDPOINT and the network")
+            raise SourceError(
+                f"{material}: {endpoint} answered HTTP {status}; check MP_API_ENDPOINT and the network"
+            )
 
     retry = Retry(
         total=ATTEMPTS - 1,
@@ -143,7 +148,9 @@ def _document(client: SummaryRester, material: str) -> dict[str, Any]:
     """Return the material's summary document."""
     documents: list[Any] = client.search(material_ids=material, fields=FIELDS, chunk_size=1)
     if not documents:
-        raise SourceError(f"{material}: the Materials Project has no such material; check the id on its web site")
+        raise SourceError(
+            f"{material}: the Materials Project has no such material; check the id on its web site"
+        )
     document: dict[str, Any] = documents[0]
     if validate_ids([document["material_id"]]) != [material]:
         raise ValueError("the document is of another material")
@@ -170,20 +177,24 @@ def _prototype(material: str, document: dict[str, Any], database_version: str) -
     return {
         "mp_id": material,
         "formula": cell.composition.reduced_formula,
-        "space_group": {"number": number, "symbol": SpaceGroup.from_int_number(number).symbol},
+        "space_group": {"number": number, "symbol": sg_symbol_from_int_number(number)},
         # The standard cell of pymatgen is not always the one that the space group's symbol stands for.
         "full_cell": True,
         "lattice": {name: round(float(value), 6) for name, value in lattice},
         "sites": [
-            {"element": site.specie.symbol, "wyckoff": wyckoff, "xyz": [_fraction(x) for x in site.frac_coords]}
+            {
+                "element": site.specie.symbol,
+                "wyckoff": wyckoff,
+                "xyz": [_fraction(x) for x in site.frac_coords],
+            }
             for sites, wyckoff in zip(symmetrized.equivalent_sites, symmetrized.wyckoff_symbols, strict=True)
             for site in sites
         ],
         "magnetic": ORDERINGS.get(str(document.get("ordering")), "unknown"),
         "source": (
             f"Materials Project, database version {database_version}, {material}, {licence}, "
-            f"fetched with mp-api {version('mp-api')}; conventional standard cell by pymatgen {version('pymatgen')} "
-            f"(symprec {SYMPREC_ANG} A)"
+            f"fetched with mp-api {version('mp-api')}; conventional standard cell by pymatgen "
+            f"{version('pymatgen')} (symprec {SYMPREC_ANG} A)"
         ),
     }
 
@@ -193,12 +204,32 @@ def _fraction(coordinate: float) -> float:
     return round(float(coordinate) % 1.0, 8) % 1.0
 
 
-def _check(material: str, text: str) -> None:
-    """Read the file-to-be as the benchmarks will."""
+def _check(material: str, text: str, expected: Path | None) -> None:
+    """Read the file-to-be as the benchmarks will; refuse a cell in which Miller indices would mean other planes."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{material}.yaml"
         path.write_text(text, encoding="utf-8")
         try:
-            load_prototype(path)
+            fetched = load_prototype(path).structure
         except PrototypeError as error:
             raise SourceError(f"{material}: the fetched structure contradicts itself: {error}") from error
+    if (
+        expected is not None
+        and expected.exists()
+        and not _same_cell(fetched, load_prototype(expected).structure)
+    ):
+        raise SourceError(
+            f"{material}: the conventional cell that the Materials Project gives is not the one of {expected}, in "
+            "which the paper's Miller indices count; use sources.structures: prototypes for it"
+        )
+
+
+def _same_cell(one: Structure, other: Structure) -> bool:
+    """Return whether two cells have the same atoms and, within 6 % and 3 degrees, the same axes."""
+    lengths = zip(one.lattice.abc, other.lattice.abc, strict=True)
+    angles = zip(one.lattice.angles, other.lattice.angles, strict=True)
+    return (
+        one.composition == other.composition
+        and all(abs(a / b - 1.0) < 0.06 for a, b in lengths)
+        and all(abs(a - b) < 3.0 for a, b in angles)
+    )

@@ -46,13 +46,13 @@ TABLES = (
         "deng2025_s1_surfaces",
         DENG,
         "Supplementary Table I",
-        "eV/Å^2; Miller index in the axes that the paper does not name (conventional cell)",
-        "By script, one row a printed row in the paper's order; subscripts joined, digits as printed; a repeated "
-        "Miller index of one material is another termination, which the paper does not name. Checked: six decimals "
-        "everywhere; recomputed MAEs 0.0467, 0.0419, 0.0316 meet Fig. 2a (0.047, 0.042, 0.032); laid over the vector "
-        "drawing of Fig. 2a, all 438 values below 0.4 lie on a marker, 39 of 41 isolated markers within 0.0002 (the "
-        "other two are touching pairs), and no marker is without a row; row 141 lies outside the drawn range. "
-        "No garbled cell.",
+        "eV/Å^2; the paper does not name the axes of the Miller index (conventional cells reproduce it)",
+        "By script, one row a printed row in the paper's order; subscripts joined, digits as printed; "
+        "a repeated Miller index of one material is another termination, which the paper does not "
+        "name. Checked: six decimals everywhere; recomputed MAEs 0.0467, 0.0419, 0.0316 meet Fig. 2a "
+        "(0.047, 0.042, 0.032); laid over the vector drawing of Fig. 2a, all 438 values below 0.4 lie "
+        "on a marker, 39 of 41 isolated markers within 0.0002 (the other two are touching pairs), "
+        "and no marker is without a row; row 141 lies outside the drawn range. No garbled cell.",
         ("mp_id", "formula", "miller", *energies("ev_per_ang2")),
         147,
         by_line(mp_id, formula, miller, six, six, six, six),
@@ -64,11 +64,12 @@ TABLES = (
         DENG,
         "Supplementary Table II",
         "eV",
-        "By script, one row a printed row; formulas as printed (the cell, not reduced); 'Failed' (K vacancy, M3GNet) "
-        "is an empty cell with a note; two vacancies of Na, Bi and In are told apart by nothing but their order. "
-        "Checked: six decimals; recomputed MAEs 1.397 (128 rows), 1.296, 0.974 meet Fig. 2b; laid over the vector "
-        "drawing of Fig. 2b, 385 values lie on a marker and no marker is without a row, so the figure shows these "
-        "129 defects; M3GNet's -16.46 eV (row 10) lies outside the drawn range. No garbled cell.",
+        "By script, one row a printed row; formulas as printed (the cell, not reduced); 'Failed' (K "
+        "vacancy, M3GNet) is an empty cell with a note; two vacancies of Na, Bi and In are told apart "
+        "by nothing but their order. Checked: six decimals; recomputed MAEs 1.397 (128 rows), 1.296, "
+        "0.974 meet Fig. 2b; laid over the vector drawing of Fig. 2b, 385 values lie on a marker and "
+        "no marker is without a row, so the figure shows these 129 defects; M3GNet's -16.46 eV (row "
+        "10) lies outside the drawn range. No garbled cell.",
         ("formula", "defect", *energies("ev"), "note"),
         129,
         read_defects,
@@ -79,10 +80,12 @@ TABLES = (
         "deng2025_s3_phonons",
         DENG,
         "Supplementary Table III",
-        "THz (largest frequency on a fixed path through the Brillouin zone, without non-analytical correction)",
-        "By script, one row a printed row; subscripts (<sub>, <chem>, LaTeX) joined. Checked: six decimals; no mp-id "
-        "twice; shares below DFT 97.4, 90.8, 93.9 % meet Fig. 4b. The text's M3GNet of this table is not the one of "
-        "Supplementary Table I (see data/claims.yaml). No garbled cell.",
+        "THz (largest frequency on a fixed path through the Brillouin zone, without non-analytical "
+        "correction)",
+        "By script, one row a printed row; subscripts (<sub>, <chem>, LaTeX) joined. Checked: six "
+        "decimals; no mp-id twice; shares below DFT 97.4, 90.8, 93.9 % meet Fig. 4b. The text's "
+        "M3GNet of this table is not the one of Supplementary Table I (see data/claims.yaml). No "
+        "garbled cell.",
         ("mp_id", "formula", *energies("thz")),
         229,
         by_line(mp_id, formula, six, six, six, six),
@@ -94,8 +97,9 @@ TABLES = (
         "",
         "Table 1",
         "parameters and structures as counts",
-        "Typed from the printed page: the machine-read text lacks this table. Checked against the text (4.69 M, about "
-        "11 and 21 times the others) and with Focassio's Table II (412.5 k for the same CHGNet).",
+        "Typed from the printed page: the machine-read text lacks this table. Checked against the "
+        "text (4.69 M, about 11 and 21 times the others) and with Focassio's Table II (412.5 k for "
+        "the same CHGNet).",
         ("model", "version", "n_parameters", "dataset", "n_training"),
         3,
         by_line(plain, plain, amount, plain, amount),
@@ -108,8 +112,9 @@ TABLES = (
         LOEW,
         "Table I",
         "failed in %, MAE of energy in meV/atom, MAE of volume in Å^3/atom, against PBE",
-        "By script; a dash is an empty cell. Checked with the text (0.09, 0.10, 0.85 % failed). CHGNet's 334 meV/atom "
-        "is ten times its neighbors: the text neither repeats nor explains it and no other copy was at hand.",
+        "By script; a dash is an empty cell. Checked with the text (0.09, 0.10, 0.85 % failed). "
+        "CHGNet's 334 meV/atom is ten times its neighbors: the text neither repeats nor explains it "
+        "and no other copy was at hand.",
         ("model", "failed_percent", "mae_energy_mev_per_atom", "mae_volume_ang3_per_atom"),
         8,
         by_line(plain, number, number, number),
@@ -138,7 +143,13 @@ TABLES = (
         "Table III",
         "% of the 8189 compounds stable in PBE (first two columns) and of the 1769 unstable ones (last two)",
         "By script. Checked: both pairs of columns add up to 100 in every row. No garbled cell.",
-        ("model", "true_stable_percent", "false_unstable_percent", "true_unstable_percent", "false_stable_percent"),
+        (
+            "model",
+            "true_stable_percent",
+            "false_unstable_percent",
+            "true_unstable_percent",
+            "false_stable_percent",
+        ),
         8,
         by_line(plain, number, number, number, number),
         ("Model\tTS\tFU\tTU\tFS",),
@@ -148,8 +159,8 @@ TABLES = (
         LOEW,
         "Table IV",
         "structures and parameters as counts",
-        "By script; the three lines of OMat24's sources are joined. MatterSim's 182 M parameters are as printed; the "
-        "published 5M checkpoint has fewer.",
+        "By script; the three lines of OMat24's sources are joined. MatterSim's 182 M parameters are "
+        "as printed; the published 5M checkpoint has fewer.",
         ("model", "n_training", "dataset", "n_parameters"),
         7,
         read_loew_models,
@@ -172,7 +183,8 @@ TABLES = (
         FOCASSIO,
         "Table S1 (Supporting Information)",
         "eV/atom, eV/atom, J/m^2 (1 eV/Å^2 = 16.0218 J/m^2); six elements",
-        "By script. Checked: its first nine rows have the numbers of Table I; MTP's type is LRIP here, MTP there.",
+        "By script. Checked: its first nine rows have the numbers of Table I; MTP's type is LRIP "
+        "here, MTP there.",
         RMSE_COLUMNS,
         11,
         by_line(plain, number, number, number, plain),
@@ -184,8 +196,8 @@ TABLES = (
         MATTERSIM,
         "Table S3",
         "eV/atom, eV/Å, GPa (mean absolute errors)",
-        "By script, one row a test set and model; bold dropped, powers of ten as 1e5. Checked: 8.5 GPa (HEX) in the "
-        "text. No garbled cell.",
+        "By script, one row a test set and model; bold dropped, powers of ten as 1e5. Checked: 8.5 "
+        "GPa (HEX) in the text. No garbled cell.",
         ("test_set", "model", "energy_mae_ev_per_atom", "force_mae_ev_per_ang", "stress_mae_gpa"),
         35,
         read_pes_errors,
@@ -196,7 +208,8 @@ TABLES = (
         MATTERSIM,
         "Table S4",
         "THz, km/s, meV/atom (mean absolute errors; Gibbs energy difference between 300 and 900 K)",
-        "By script, one row a model. Checked: 1 THz, 23 km/s and 18.50 meV/atom in the text. No garbled cell.",
+        "By script, one row a model. Checked: 1 THz, 23 km/s and 18.50 meV/atom in the text. No "
+        "garbled cell.",
         (
             "model",
             "max_frequency_mae_thz",
@@ -212,8 +225,8 @@ TABLES = (
         MATTERSIM,
         "Table S5",
         "none; formulas as printed (elements in alphabetical order, the cell, not reduced)",
-        "By script, line by line from left to right, the order in which the ids are sorted as text. Checked: 115 ids, "
-        "none twice, sorted.",
+        "By script, line by line from left to right, the order in which the ids are sorted as text. "
+        "Checked: 115 ids, none twice, sorted.",
         ("mp_id", "formula"),
         115,
         read_materials,
@@ -225,8 +238,8 @@ TABLES = (
         MATTERSIM,
         "Table S7",
         "in the name of each quantity (Å, e, 1, THz); 3C-SiC at zero pressure",
-        "By script, one row a value; reference is the paper's own number. Checked: LO minus TO is the printed "
-        "splitting in all three columns. No garbled cell.",
+        "By script, one row a value; reference is the paper's own number. Checked: LO minus TO is the "
+        "printed splitting in all three columns. No garbled cell.",
         ("quantity", "origin", "functional", "reference", "value"),
         20,
         read_sic,

@@ -12,7 +12,6 @@ from pesbench.sources.paper_text import (
     decimal,
     expect,
     formula,
-    miller,
     mp_id,
     number,
     plain,
@@ -73,7 +72,9 @@ def six(cell: str) -> str:
 
 def defect(cell: str) -> str:
     """Return a defect's name: kind, elements, and a running number for interstitials."""
-    if not re.fullmatch(r"Vacancy|Vacancy_[A-Z]\w?|Anti_Site(_[A-Z][a-z]?){2}|Interstitial_[A-Z][a-z]?_\d", cell):
+    if not re.fullmatch(
+        r"Vacancy|Vacancy_[A-Z]\w?|Anti_Site(_[A-Z][a-z]?){2}|Interstitial_[A-Z][a-z]?_\d", cell
+    ):
         raise ValueError(f"{cell!r} is not a defect")
     return cell
 
@@ -109,7 +110,9 @@ def read_loew_models(lines: Sequence[Line]) -> list[Cells]:
         else:
             before = row[2]
     if before or any(row[2].endswith(",") for row in rows):
-        raise SourceError(f"line {lines[-1].number}: a data source without its model; mend the text or the reader")
+        raise SourceError(
+            f"line {lines[-1].number}: a data source without its model; mend the text or the reader"
+        )
     return rows
 
 
@@ -126,8 +129,14 @@ def read_pes_errors(lines: Sequence[Line]) -> list[Cells]:
     rows: list[Cells] = []
     for start in range(0, len(read_lines), 3):
         group = read_lines[start : start + 3]
-        if [(bool(row[0]), row[1]) for row in group] != [(True, "Energy"), (False, "Force"), (False, "Stress")]:
-            raise SourceError(f"line {values[start].number}: not a test set's Energy, Force and Stress; mend the text")
+        if [(bool(row[0]), row[1]) for row in group] != [
+            (True, "Energy"),
+            (False, "Force"),
+            (False, "Stress"),
+        ]:
+            raise SourceError(
+                f"line {values[start].number}: not a test set's Energy, Force and Stress; mend the text"
+            )
         rows += [[group[0][0], model, *(row[2 + i] for row in group)] for i, model in enumerate(models)]
     return rows
 
@@ -142,7 +151,9 @@ def read_phonon_errors(lines: Sequence[Line]) -> list[Cells]:
     rows = read_each(lines, read)
     found = [row[0].split(" (")[0] for row in rows]
     if found != ["Max phonon frequency", "Phonon group velocity", r"$\Delta\Delta G$ vs DFT"]:
-        raise SourceError(f"line {lines[0].number}: S4 lists other quantities: {found}; mend the text or the reader")
+        raise SourceError(
+            f"line {lines[0].number}: S4 lists other quantities: {found}; mend the text or the reader"
+        )
     return [[model, *(row[1 + i] for row in rows)] for i, model in enumerate(models)]
 
 

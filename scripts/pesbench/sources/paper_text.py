@@ -9,11 +9,12 @@ from pesbench.errors import SourceError
 
 Cells = list[str]
 
-ELEMENTS = frozenset(
-    """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y
-    Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os
-    Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu""".split()
-)
+SYMBOLS = """
+H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br
+Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho
+Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu
+"""
+ELEMENTS = frozenset(SYMBOLS.split())
 DASHES = ("–", "—", "-", "−")
 MARKUP = re.compile(r"</?(?:sub|chem|b)>|\\text|[${}\s_]")
 SUFFIXES = {"": 1, "k": 1_000, "K": 1_000, "M": 1_000_000}
@@ -53,7 +54,7 @@ def miller(cell: str) -> str:
 
 
 def number(cell: str) -> str:
-    """Return a number with the digits as printed; bold and ``a x 10^b`` are understood, a lone dash is empty."""
+    """Return a number, digits as printed; bold and ``a x 10^b`` are understood, a lone dash is empty."""
     plain = re.sub(r"</?b>", "", cell).strip()
     if plain in DASHES:
         return ""

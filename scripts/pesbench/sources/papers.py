@@ -1,4 +1,4 @@
-"""Transcribe the papers' tables from their machine-read text to CSV files that say where each number is from."""
+"""Transcribe the papers' tables from machine-read text to CSV files that say where each number is from."""
 
 import csv
 import io
@@ -21,8 +21,8 @@ class Paper:
 
 PAPERS = {
     "deng2025": Paper(
-        "Deng et al., Systematic softening in universal machine learning interatomic potentials, "
-        "npj Comput. Mater. 11, 9 (2025)",
+        "Deng et al., Systematic softening in universal machine learning interatomic potentials, npj "
+        "Comput. Mater. 11, 9 (2025)",
         "10.1038/s41524-024-01500-6",
     ),
     "loew2024": Paper(
@@ -31,8 +31,9 @@ PAPERS = {
         "10.48550/arXiv.2412.16551 (journal version: 10.1038/s41524-025-01650-1)",
     ),
     "focassio2024": Paper(
-        "Focassio, Freitas, Schleder, Performance Assessment of Universal Machine Learning Interatomic Potentials: "
-        "Challenges and Directions for Materials' Surfaces, ACS Appl. Mater. Interfaces (2024)",
+        "Focassio, Freitas, Schleder, Performance Assessment of Universal Machine Learning "
+        "Interatomic Potentials: Challenges and Directions for Materials' Surfaces, ACS Appl. Mater. "
+        "Interfaces (2024)",
         "10.1021/acsami.4c03815",
     ),
     "mattersim_mt": Paper(
@@ -57,7 +58,9 @@ def table_csv(table: Table, text: str) -> str:
     except (SourceError, ValueError) as error:
         raise SourceError(f"{where}: {error}") from error
     if len(rows) != table.n_rows:
-        raise SourceError(f"{where}: {len(rows)} rows instead of {table.n_rows}; a line was lost or added in the text")
+        raise SourceError(
+            f"{where}: {len(rows)} rows instead of {table.n_rows}; a line was lost or added in the text"
+        )
     paper = PAPERS[next(key for key in PAPERS if table.name.startswith(key))]
     told = {"paper": paper.title, "doi": paper.doi, "place": table.place, "units": table.units}
     out = io.StringIO()
@@ -76,6 +79,8 @@ def transcribe(papers: Path, output: Path) -> list[Path]:
     ----------
     papers
         Folder with the papers' text.
+    output
+        Folder for the CSV files; made when it is not there.
 
     Raises
     ------

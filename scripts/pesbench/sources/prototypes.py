@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from pymatgen.core import Composition, Lattice, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
-from pymatgen.symmetry.groups import SpaceGroup
+from pymatgen.symmetry.groups import sg_symbol_from_int_number
 
 from pesbench.errors import PrototypeError
 
@@ -119,7 +119,7 @@ def _build(path: Path, data: dict[str, Any]) -> Structure:
     try:
         if data.get("full_cell", False):
             return Structure(lattice, elements, positions)
-        symbol = SpaceGroup.from_int_number(group["number"]).symbol
+        symbol = sg_symbol_from_int_number(group["number"])
         return Structure.from_spacegroup(symbol, lattice, elements, positions, tol=1e-3)
     except ValueError as error:
         reason = " ".join(str(error).split())
@@ -151,6 +151,6 @@ def _check_structure(path: Path, data: dict[str, Any], structure: Structure) -> 
             f"{path}: space_group is {data['space_group']['number']} but the structure has {found}; "
             "mend the number, the lattice or the positions"
         )
-    wanted = SpaceGroup.from_int_number(found).symbol
+    wanted = sg_symbol_from_int_number(found)
     if str(data["space_group"].get("symbol")).replace(" ", "") != wanted:
         raise PrototypeError(f"{path}: space group {found} is {wanted}; mend space_group.symbol")

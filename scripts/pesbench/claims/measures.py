@@ -1,7 +1,7 @@
 """What a claim measures: functions of one table, named in ``data/claims.yaml`` under ``compute``.
 
-A frame with models is long: columns ``row, model, value, dft`` and the columns that name the row. Other tables
-come as they are. Each function returns one number or one short text.
+A frame with models is long: columns ``row, model, value, dft`` and the columns that name the row. Other
+tables come as they are. Each function returns one number or one short text.
 """
 
 import re
@@ -15,11 +15,11 @@ from pesbench import metrics
 
 Value = float | int | str
 # Elements for which Materials Project adds a Hubbard U in oxides and fluorides (pymatgen's MPRelaxSet).
-U_ELEMENTS = frozenset("Co Cr Fe Mn Mo Ni V W".split())
+U_ELEMENTS = frozenset(["Co", "Cr", "Fe", "Mn", "Mo", "Ni", "V", "W"])
 
 
 def elements(formula: str) -> Counter[str]:
-    """Return how often each element stands in a formula without parentheses; with them, only which stand there."""
+    """Return how often each element stands in a formula (with parentheses: only which ones stand there)."""
     return Counter({e: int(n or 1) for e, n in re.findall(r"([A-Z][a-z]?)(\d*)", formula)})
 
 

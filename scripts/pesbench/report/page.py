@@ -11,9 +11,10 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from pesbench.files import write_atomic
 from pesbench.records import Record, read_records
-from pesbench.report_parts import Section, frame_table, image_figure, layout_table
-from pesbench.report_sections import (
+from pesbench.report.parts import Section, frame_table, image_figure, layout_table
+from pesbench.report.sections import (
     anchor,
     cost_section,
     failures_section,
@@ -24,13 +25,19 @@ from pesbench.report_sections import (
     records_section,
     text_section,
 )
-from pesbench.report_surfaces import surfaces_section
+from pesbench.report.surfaces import surfaces_section
 from pesbench.summary import models_that_ran
-from pesbench.tables import PAPER_TABLES, paper_layout, read_published, write
+from pesbench.tables import PAPER_TABLES, paper_layout, read_published
 
 TEMPLATES = Path(__file__).parent / "templates"
 TITLE = "pesbench: published benchmarks of interatomic potentials, rebuilt"
 SURFACES = "deng2025_s1_surfaces"
+CAPTIONS = {
+    "deng2025_fig2a": "Fig. 2a of Deng et al. rebuilt: surface energies of the models against DFT.",
+    "deng2025_fig2a_reproduction": "Our surface energies against the published ones of the same model.",
+    "deng2025_s1_metrics": "Errors against DFT on several sets of surfaces, with 95 % bootstrap intervals",
+    "deng2025_s1_terminations": "Every termination that was computed",
+}
 
 
 @dataclass(frozen=True)
@@ -48,9 +55,9 @@ class ReportInputs:
     environments
         Frozen package list by family.
     benchmarks
-        Folder below which Snakemake's benchmark files (``*.tsv``) lie.
+        Folder below which the workflow's benchmark files (``*.tsv``) lie.
     figures
-        png files of the surface benchmark by caption.
+        png files of the surface benchmark by name (`CAPTIONS`) or by caption.
     """
 
     published: Mapping[str, Path]
@@ -110,7 +117,7 @@ def build_report(inputs: ReportInputs, output: Path, extra: Sequence[Section] = 
         records_section(records),
         inputs_section(inputs.files()),
     ]
-    write(output, render(TITLE, lead(config, records), sections))
+    write_atomic(output, render(TITLE, lead(config, records), sections))
 
 
 def render(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
@@ -129,13 +136,17 @@ def lead(config: Mapping[str, Any], records: Sequence[Record]) -> list[str]:
     """Return what was run, in a few lines."""
     if not records:
         return ["Nothing has run yet: this page shows the published values alone."]
-    materials = {(r.benchmark, r.id) for r in records}
+    n = len({(r.benchmark, r.id) for r in records})
     models = sorted({r.model for r in records})
-    states = [f"{sum(r.status == s for r in records)} {word}" for s, word in _WORDS.items()]
+    states = [
+        f"{sum(r.status == s for r in records)} {word}"
+        for s, word in _WORDS.items()
+        if any(r.status == s for r in records)
+    ]
     versions = sorted({f"{name} {version}" for r in records for name, version in r.versions.items()})
     reference, told = config.get("reference", "published"), ", ".join(states)
     return [
-        f"Ran {', '.join(models)} on {len(materials)} materials: {told}. Reference: {reference}.",
+        f"Ran {', '.join(models)} on {n} material{'s' * (n != 1)}: {told}. Reference: {reference}.",
         f"Software that gave the records: {', '.join(versions) or 'not recorded'}.",
     ]
 
@@ -147,16 +158,18 @@ def _surfaces(inputs: ReportInputs, runs: pd.DataFrame | None, records: Sequence
     path = inputs.published.get(SURFACES)
     if path is None or not path.exists():
         return []
-    images = tuple(image_figure(png, caption) for caption, png in inputs.figures.items() if png.exists())
+    images = tuple(
+        image_figure(png, CAPTIONS.get(name, name)) for name, png in inputs.figures.items() if png.exists()
+    )
     return [surfaces_section(read_published(path), runs, images, frozenset(map(anchor, records)))]
 
 
 def _other_tables(inputs: ReportInputs) -> list[Section]:
     """Return the other tidy tables of ours, and the published tables that nothing has rebuilt yet."""
     ours = [
-        frame_table(f"table-{name}", name, pd.read_csv(path))
+        frame_table(f"table-{name}", CAPTIONS.get(name, name), pd.read_csv(path))
         for name, path in sorted(inputs.tables.items())
-        if name != SURFACES and path.exists()
+        if name not in PAPER_TABLES and path.exists()
     ]
     published = [
         layout_table(paper_layout(name, read_published(path)))

@@ -24,8 +24,21 @@ STATUS_LOOKS = {
 VERDICT_LOOKS = {
     "reproduced": ("good", "✓"),
     "not reproduced": ("bad", "✗"),
+    "partial": ("fair", "≈"),
     "contradiction": ("fair", "!"),
     "not run": ("muted", "–"),
+}
+
+UNIT_SUFFIXES = {
+    "ev_per_ang2": "eV/Å²",
+    "ev_per_ang": "eV/Å",
+    "ev_per_atom": "eV/atom",
+    "ev": "eV",
+    "ang2": "Å²",
+    "ang": "Å",
+    "thz": "THz",
+    "gpa": "GPa",
+    "percent": "%",
 }
 
 
@@ -148,14 +161,22 @@ def _layout_cell(text: str, kind: str, title: str) -> Cell:
     return difference_cell(value) if title == "diff. %" and value is not None else Cell(text, value)
 
 
-def frame_table(id: str, caption: str, frame: pd.DataFrame, titles: Mapping[str, str] | None = None) -> Table:
+def column_title(name: str) -> str:
+    """Return a column's name for people: its unit suffix in brackets, no underscores."""
+    if name == "mp_id":
+        return "mp-id"
+    suffix = max((s for s in UNIT_SUFFIXES if name.endswith(f"_{s}")), key=len, default="")
+    words = name.removesuffix(f"_{suffix}").replace("_", " ")
+    return words[:1].upper() + words[1:] + (f" ({UNIT_SUFFIXES[suffix]})" if suffix else "")
+
+
+def frame_table(id: str, caption: str, frame: pd.DataFrame) -> Table:
     """Return any frame as a table: numbers right, formulas with subscripts, statuses with marks."""
-    names = titles or {}
     rows = tuple(
         tuple(_frame_cell(str(name), value) for name, value in zip(frame.columns, row, strict=True))
         for row in frame.astype(object).itertuples(index=False)
     )
-    return Table(id, caption, tuple(names.get(str(c), str(c)) for c in frame.columns), rows)
+    return Table(id, caption, tuple(column_title(str(name)) for name in frame.columns), rows)
 
 
 def _frame_cell(name: str, value: object) -> Cell:

@@ -9,15 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from pesbench.claim_entries import LABELS, RELATIONS, Claim, expand, load_claims
-from pesbench.claim_measures import MEASURES, Value, common_rows
+from pesbench.claims.entries import LABELS, RELATIONS, Claim, expand, load_claims
+from pesbench.claims.measures import MEASURES, Value, common_rows
 from pesbench.errors import PesbenchError
-from pesbench.summary import PAPER_MODELS
-from pesbench.tables import write
+from pesbench.files import write_atomic
+from pesbench.published import PAPER_MODELS
 
 __all__ = ["Claim", "ClaimResult", "evaluate", "format_ledger", "load_claims", "write_ledger"]
 
 VERDICTS = ("reproduced", "not reproduced", "partial", "not run", "contradiction")
+ORDER = ("contradiction", "not run", "reproduced", "partial", "not reproduced")
 SURFACES = "deng2025_s1_surfaces"
 STEMS = {model: stem for model, (stem, _) in PAPER_MODELS.items()}
 WIDTH = 110
@@ -25,7 +26,7 @@ WIDTH = 110
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim with the numbers found: ``published_on_our_rows`` is the paper's table on the rows that we have."""
+    """A claim with its numbers; ``published_on_our_rows`` is the paper's table on the rows that we have."""
 
     id: str
     paper: str
@@ -48,16 +49,14 @@ class ClaimResult:
 
 
 def long_frame(table: pd.DataFrame) -> pd.DataFrame:
-    """Return a table of Deng's supplement with one row a model (``model, value, dft``); any other as it is."""
+    """Return a table of Deng's supplement with one row a model (``model, value, dft``), others as is."""
     reference = next((c for c in table.columns if c.startswith("dft_")), None)
     if reference is None:
         return table
     unit = reference.removeprefix("dft_")
     keys = [c for c in table.columns if not c.endswith(f"_{unit}")]
-    parts = [
-        table[keys].assign(model=stem, value=table[f"{stem}_{unit}"].astype(float), dft=table[reference].astype(float))
-        for stem in LABELS
-    ]
+    base = table[keys].assign(dft=table[reference].astype(float))
+    parts = [base.assign(model=stem, value=table[f"{stem}_{unit}"].astype(float)) for stem in LABELS]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -67,6 +66,11 @@ def our_frame(ours: pd.DataFrame | None) -> pd.DataFrame:
     if ours is None:
         return pd.DataFrame(columns=columns)
     good = ours[(ours["status"] == "ok") & ours["gamma_ev_per_ang2"].notna()]
+    twice = good[good.duplicated(["row", "model"])]
+    if not twice.empty:
+        first = twice.iloc[0]
+        where = f"row {first['row']} of {first['model']}"
+        raise PesbenchError(f"our surface table: {where} stands twice; rebuild it")
     named = good.assign(
         model=[STEMS.get(m, m) for m in good["model"]],
         value=good["gamma_ev_per_ang2"].astype(float),
@@ -116,7 +120,8 @@ def _evaluate_one(claim: Claim, frames: dict[str, pd.DataFrame], runs: pd.DataFr
         own = _select(runs, claim.models) if claim.models and claim.table == SURFACES else runs.head(0)
         n_total = int(frames[claim.table]["row"].nunique()) if claim.models else 0
         if claim.models and set(own["model"]) == set(claim.models):
-            n_ours = int(common_rows(own)["row"].nunique())
+            own = common_rows(own)
+            n_ours = int(own["row"].nunique())
         theirs = _measure(claim, frame)
         if n_ours:
             mine = _measure(claim, own)
@@ -152,9 +157,9 @@ def holds(claim: Claim, value: Value | None) -> bool:
         return False
     if claim.relation and claim.bound is not None:
         return bool(RELATIONS[claim.relation](value, claim.bound))
-    if isinstance(value, str) or isinstance(claim.published, str) or claim.published is None:
+    if isinstance(value, str) or not isinstance(claim.published, int | float):
         return value == claim.published
-    # The slack lets a value that sits on the edge of the rounding interval pass in spite of binary fractions.
+    # The slack lets a value on the edge of the rounding interval pass in spite of binary fractions.
     return math.isclose(value, claim.published, rel_tol=0.0, abs_tol=claim.tolerance + 1e-9)
 
 
@@ -175,13 +180,15 @@ def _judge(claim: Claim, theirs: Value | None, mine: Value | None, n_ours: int, 
 def write_ledger(results: Sequence[ClaimResult], json_path: Path) -> None:
     """Write the results as JSON, sorted by id; the same results give the same bytes."""
     rows = [asdict(result) for result in sorted(results, key=lambda result: result.id)]
-    write(json_path, json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    write_atomic(
+        json_path, json.dumps(rows, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    )
 
 
 def format_ledger(results: Sequence[ClaimResult]) -> str:
-    """Return the ledger as aligned text of at most 110 columns: claims first, then contradictions."""
-    rows = sorted(results, key=lambda result: (result.verdict == "contradiction", result.id))
-    head = ("verdict", "claim", "printed", "its table", "our runs", "rows")
+    """Return the ledger as aligned text of at most 110 columns; what our runs say comes last, next to the prompt."""
+    rows = sorted(results, key=lambda result: (result.n_ours > 0, ORDER.index(result.verdict), result.id))
+    head = ("verdict", "claim", "claimed", "its table", "our runs", "rows")
     lines = [_columns(head), "-" * WIDTH]
     for result in rows:
         asked = f"{result.relation} {_number(result.bound)}" if result.relation else _number(result.published)
@@ -198,8 +205,10 @@ def _columns(cells: tuple[str, ...]) -> str:
     long = max(len(printed), len(table), len(ours)) > 11
     if not long:
         return f"{verdict:<14} {name:<48} {printed:>12} {table:>11} {ours:>11} {rows:>9}".rstrip()
-    return f"{verdict:<14} {name:<48} {'':>12} {'':>11} {'':>11} {rows:>9}\n" + " " * 15 + (
-        f"printed: {printed}; its table: {table or '-'}; our runs: {ours or '-'}"
+    return (
+        f"{verdict:<14} {name:<48} {'':>12} {'':>11} {'':>11} {rows:>9}\n"
+        + " " * 15
+        + (f"claimed: {printed}; its table: {table or '-'}; our runs: {ours or '-'}")
     )
 
 

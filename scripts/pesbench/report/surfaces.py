@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
 
 from pesbench.plots import AXIS_END_EV_PER_ANG2, MODEL_COLORS, display_name
-from pesbench.report_parts import (
+from pesbench.published import PAPER_MODELS
+from pesbench.report.parts import (
     Cell,
     Figure,
     Section,
@@ -19,19 +21,18 @@ from pesbench.report_parts import (
     slug,
     status_cell,
 )
-from pesbench.report_svg import Axis, Point, Scatter, draw
+from pesbench.report.svg import Axis, Point, Scatter, draw
 from pesbench.summary import (
-    PAPER_MODELS,
     TOLERANCES_PERCENT,
     models_that_ran,
     published_values,
-    relative_difference_percent,
     summary,
 )
 from pesbench.tables import paper_layout
 from pesbench.typeset import formula_markdown
 
 UNIT = "eV/Å²"
+MARKS = "Hollow: as published. Filled: ours. Crosses: did not converge. Triangles: beyond the axis."
 TICKS = [(t / 10, f"{t / 10:g}") for t in range(5)]
 REPRODUCTION_END_PERCENT = 10.0
 TITLES = {
@@ -63,18 +64,18 @@ def surfaces_section(
     anchors
         Names of the records that the page shows, which table rows may link to.
     """
-    tables = [summary_table(published, runs)]
-    if runs is not None and len(runs):
-        tables.append(tidy_table(runs, anchors))
-    tables.append(layout_table(paper_layout("deng2025_s1_surfaces", published, runs)))
-    return Section(
-        "surfaces",
-        "Surface energies (Deng et al. 2025, Fig. 2a and Supplementary Table I)",
-        "Hollow: as published. Filled: ours. Crosses: did not converge. Triangles: beyond the axis. "
-        "Point at a mark to see which surface it is; the same surface lights up in every plot.",
-        [*interactive_figures(published, runs), *images],
-        tables,
-    )
+    layout = layout_table(paper_layout("deng2025_s1_surfaces", published, runs))
+    rows = [tidy_table(runs, anchors)] if runs is not None and len(runs) else []
+    hover = "Point at a mark to see which surface it is; the same surface lights up in every plot."
+    children = [
+        Section("parity", "Against DFT (Fig. 2a)", f"{MARKS} {hover}", parity_figures(published, runs)),
+        Section("reproduction", "Against the published values", "", reproduction_figures(published, runs)),
+        Section("surface-rows", "Row by row", tables=[*rows, layout]),
+        Section("surface-figures", "Figures for print", figures=images),
+    ]
+    title = "Surface energies (Deng et al. 2025)"
+    shown = [child for child in children if child.figures or child.tables]
+    return Section("surfaces", title, tables=[summary_table(published, runs)], children=shown)
 
 
 def summary_table(published: pd.DataFrame, runs: pd.DataFrame | None) -> Table:
@@ -112,13 +113,12 @@ def summary_table(published: pd.DataFrame, runs: pd.DataFrame | None) -> Table:
 
 
 def tidy_table(runs: pd.DataFrame, anchors: frozenset[str]) -> Table:
-    """Return our tidy table, each row with its relative difference, its status and a link to its record."""
-    difference = relative_difference_percent(runs["gamma_ev_per_ang2"], runs["published_ev_per_ang2"])
-    rows = []
-    for line, percent in zip(runs.to_dict("records"), difference, strict=True):
+    """Return our tidy table with a link to each row's record; rows that were not run come last."""
+    rows, idle = [], runs["status"] == "not_run"
+    for line in pd.concat([runs[~idle], runs[idle]]).to_dict("records"):
         cells = {title: number_cell(line[name]) for name, title in TITLES.items()}
         cells["Composition"] = Cell(formula_markdown(str(line["formula"])))
-        cells["Difference (%)"] = difference_cell(percent)
+        cells["Difference (%)"] = difference_cell(100 * float(line["relative_difference"]))
         cells["Status"] = status_cell(str(line["status"]))
         cells["Explanation"] = number_cell(line.get("explanation"))
         cells["Record"] = _record_cell(line, anchors)
@@ -137,19 +137,36 @@ def _record_cell(line: dict[str, Any], anchors: frozenset[str]) -> Cell:
     return Cell("record", link=f"#{anchor}", hint=hint) if anchor in anchors else Cell("")
 
 
-def interactive_figures(published: pd.DataFrame, runs: pd.DataFrame | None) -> list[Figure]:
-    """Return the parity plot of each model, then how far ours are from the published values."""
-    ran = models_that_ran(runs)
-    figures = []
-    for model in [*PAPER_MODELS, *(m for m in ran if m not in PAPER_MODELS)]:
-        figures.append(Figure(display_name(model), draw(parity_plot(model, published, runs))))
-    for model in ran:
-        if model in PAPER_MODELS and runs is not None:
-            caption = (
-                f"{display_name(model)}: ours against published, bands at 2 and 4 %, in the paper's order"
-            )
-            figures.append(Figure(caption, draw(reproduction_plot(model, published, runs)), wide=True))
-    return figures
+def parity_figures(published: pd.DataFrame, runs: pd.DataFrame | None) -> list[Figure]:
+    """Return the parity plot of each model: the paper's, and every other that ran."""
+    lines = summary(published, runs).set_index("model")
+    models = [*PAPER_MODELS, *(m for m in models_that_ran(runs) if m not in PAPER_MODELS)]
+    return [
+        Figure(parity_caption(model, lines.loc[model]), draw(parity_plot(model, published, runs)))
+        for model in models
+    ]
+
+
+def parity_caption(model: str, line: pd.Series) -> str:
+    """Return a model's name with its mean absolute errors and counts, as in the printed figure."""
+    told = []
+    if pd.notna(line["mae_published"]):
+        told.append(f"paper {line['mae_published']:.3f} (n = {line['n_rows']})")
+    if pd.notna(line["mae_ours"]):
+        told.append(f"ours {line['mae_ours']:.3f} (n = {line['n_ok']} of {line['n_rows']})")
+    if pd.notna(line["mae_published_same_rows"]) and line["n_ok"] < line["n_rows"]:
+        told.append(f"paper on our rows {line['mae_published_same_rows']:.3f}")
+    return f"{display_name(model)}: MAE in {UNIT}: {', '.join(told)}"
+
+
+def reproduction_figures(published: pd.DataFrame, runs: pd.DataFrame | None) -> list[Figure]:
+    """Return how far ours are from the published values, for each model of the paper that ran."""
+    caption = "{}: (ours - published) / |published|, bands at 2 and 4 %, rows in the paper's order"
+    return [
+        Figure(caption.format(display_name(model)), draw(reproduction_plot(model, published, runs)), True)
+        for model in models_that_ran(runs)
+        if model in PAPER_MODELS and runs is not None
+    ]
 
 
 def parity_plot(model: str, published: pd.DataFrame, runs: pd.DataFrame | None) -> Scatter:
@@ -181,7 +198,7 @@ def _our_value(line: dict[str, Any] | None) -> dict[str, Any]:
 
 def point_tip(model: str, row: dict[str, Any], theirs: float, line: dict[str, Any] | None) -> str:
     """Return what a point says: material, surface, termination, model, and its values."""
-    ours = line["gamma_ev_per_ang2"] if line else None
+    ours = float(line["gamma_ev_per_ang2"]) if line else math.nan
     termination = line.get("termination") if line else None
     surface = f"{row['miller']} {termination if isinstance(termination, str) else ''}".strip()
     texts = [f"{formula_markdown(str(row['formula']))} ({row['mp_id']}) {surface}", display_name(model)]
@@ -215,7 +232,12 @@ def reproduction_plot(model: str, published: pd.DataFrame, runs: pd.DataFrame) -
         "Ours against published (%)",
         -end,
         end,
-        [(t, f"{t:+g}".replace("-", "−")) for t in (-10, -4, -2, 0, 2, 4, 10)],
+        [(t, signed(t)) for t in (-10, -4, -2, 0, 2, 4, 10)],
     )
     label = f"Reproduction of {display_name(model)}"
     return Scatter(label, MODEL_COLORS[model], x, y, points, bands=TOLERANCES_PERCENT, width=1100, height=300)
+
+
+def signed(value: int) -> str:
+    """Return a tick's label with a sign, and a true minus."""
+    return f"{value:+d}".replace("-", "−") if value else "0"

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from pesbench.records import Record
-from pesbench.report_parts import (
+from pesbench.report.parts import (
     Cell,
     Fold,
     Section,
@@ -24,19 +24,15 @@ from pesbench.report_parts import (
     verdict_cell,
 )
 
-CLAIM_TITLES = {
-    "id": "Id",
-    "place": "Place",
-    "claim": "Claim",
-    "models": "Models",
-    "unit": "Unit",
+CLAIM_COLUMNS = {
     "published": "Published",
-    "from_published_table": "Recomputed from the published table",
-    "from_our_runs": "From our runs",
-    "n": "n",
-    "tolerance": "Tolerance",
-    "verdict": "Verdict",
+    "from_published_table": "Published table",
+    "from_our_runs": "Our runs",
     "note": "Note",
+    "tolerance": "Tolerance",
+    "unit": "Unit",
+    "published_on_our_rows": "Published table, our rows",
+    "id": "Id",
 }
 
 
@@ -53,19 +49,29 @@ def short(value: object) -> Cell:
 
 def ledger_section(claims: list[dict[str, Any]]) -> Section:
     """Return the claims of the papers with the numbers that speak for or against them."""
-    rows = []
-    for claim in claims:
-        named = {CLAIM_TITLES.get(key, key): short(claim.get(key)) for key in (*CLAIM_TITLES, *sorted(claim))}
-        named["Verdict"] = verdict_cell(str(claim.get("verdict", "not run")))
-        rows.append(named)
+    rows = [
+        {
+            "Verdict": verdict_cell(str(claim.get("verdict", "not run"))),
+            "Claim": Cell(f"{claim.get('claim', '')} ({claim.get('place', '')})"),
+            "Rows": _rows_cell(claim),
+            **{title: short(claim.get(key)) for key, title in CLAIM_COLUMNS.items()},
+        }
+        for claim in claims
+    ]
     counts: dict[str, int] = {}
     for claim in claims:
         verdict = str(claim.get("verdict", "not run")).replace("_", " ")
         counts[verdict] = counts.get(verdict, 0) + 1
     intro = (
-        "; ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) or "No claim was checked yet."
+        "; ".join(f"{verdict}: {n}" for verdict, n in sorted(counts.items())) or "No claim was checked yet."
     )
     return Section("ledger", "Ledger of claims", intro, tables=[dict_table("claims", "Claims", rows)])
+
+
+def _rows_cell(claim: Mapping[str, Any]) -> Cell:
+    """Return how many of a claim's rows we have."""
+    n, total = claim.get("n_ours") or 0, claim.get("n_total") or 0
+    return Cell(f"{n}/{total}", float(n)) if total else Cell("")
 
 
 def parts_of(record: Record) -> list[dict[str, Any]]:
@@ -126,13 +132,14 @@ def cost_section(records: Iterable[Record], benchmarks: Path | None) -> Section:
         else [
             {"Job": Cell(path.relative_to(benchmarks).with_suffix("").as_posix()), **_job(path)}
             for path in sorted(benchmarks.rglob("*.tsv"))
+            if path.stem != "report"  # its own cost is not known yet
         ]
     )
     total = sum(record.wall_seconds for record in records)
     tables = [
         dict_table("cost-models", "By model", _cost_by_model(records)),
         dict_table("cost-materials", "By material (from the records)", materials),
-        dict_table("cost-jobs", "By job (Snakemake's benchmark files)", jobs),
+        dict_table("cost-jobs", "By job (the workflow's benchmark files)", jobs),
     ]
     intro = f"{total:.0f} s of model time in {len(materials)} records."
     return Section("cost", "Cost", intro, tables=tables)
@@ -222,9 +229,9 @@ def conformance_cell(result: Mapping[str, Any] | None) -> Cell:
     """Return whether a model gave its pinned numbers, and its worst difference."""
     if result is None:
         return Cell("– not checked", tone="muted")
-    passed = bool(result.get("ok", result.get("passed", result.get("status") == "ok")))
-    worst = result.get("worst", result.get("worst_difference"))
-    told = "" if worst is None else f", worst difference {short(worst).text}"
+    passed, worst = result["passed"], result["worst"]
+    off = f"{worst['off_by']:.1e} (tolerance {worst['tolerance']:g})"
+    told = f", worst: {worst['quantity']} of {worst['structure']}, off by {off}"
     return Cell(f"{'✓ conforms' if passed else '✗ does not conform'}{told}", tone="good" if passed else "bad")
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from pesbench.claim_measures import MEASURES, Value
+from pesbench.claims.measures import MEASURES, Value
 from pesbench.errors import PesbenchError
-from pesbench.summary import PAPER_MODELS
+from pesbench.published import PAPER_MODELS
 
 KINDS = ("number", "order", "count", "contradiction")
 RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -30,13 +30,13 @@ class Claim:
     relation, bound
         Instead of a printed number: what the statement asks of the measured one, such as ``<`` 0.
     table, compute
-        Stem in ``data/published``, and a function of `claim_measures` with its arguments; without a function the
-        entry is a contradiction between two places of the text.
+        Stem in ``data/published``, and a function of `claim_measures` with its arguments; without a
+        function the entry is a contradiction between two places of the text.
     models
         Columns of the paper that enter; empty when the statement is about the table alone.
     each, extra
-        Whether it is one claim a model (``{model}`` in the wording), and whether the statement is also tried on
-        models that the paper did not run.
+        Whether it is one claim a model (``{model}`` in the wording), and whether the statement is also
+        tried on models that the paper did not run.
     """
 
     id: str
@@ -80,19 +80,21 @@ def load_claims(path: Path) -> list[Claim]:
 
 
 def _check(claim: Claim, path: Path) -> None:
-    function = claim.compute.get("function", "")
+    function, printed = claim.compute.get("function", ""), claim.published
+    by_model = isinstance(printed, dict)
+    other_models = isinstance(printed, dict) and set(printed) != set(claim.models)
     wrong = [
         (claim.kind not in KINDS, f"kind {claim.kind!r} is none of {', '.join(KINDS)}"),
         (bool(claim.relation) and claim.relation not in RELATIONS, f"relation {claim.relation!r} is unknown"),
         (bool(claim.relation) != (claim.bound is not None), "relation and bound go together"),
-        (isinstance(claim.published, dict) != claim.each and not claim.relation, "each needs one number a model"),
-        (isinstance(claim.published, dict) and set(claim.published) != set(claim.models), "published names other models"),
+        (by_model != claim.each and not claim.relation, "each needs one number a model"),
+        (other_models, f"published must name exactly the models {', '.join(claim.models)}"),
         (function not in ("", *MEASURES), f"no function {function!r} in claim_measures.py"),
         (not function and claim.kind != "contradiction", "only a contradiction may have no compute"),
         (bool(function) != bool(claim.table), "compute and table go together"),
         (not set(claim.models) <= set(LABELS), f"models must be among {', '.join(LABELS)}"),
         (claim.extra and not claim.relation, "extra needs a relation: other models have no published number"),
-        (function != "" and claim.published is None and not claim.relation, "published or relation is missing"),
+        (function != "" and printed is None and not claim.relation, "published or relation is missing"),
     ]
     for is_wrong, message in wrong:
         if is_wrong:
@@ -100,7 +102,7 @@ def _check(claim: Claim, path: Path) -> None:
 
 
 def expand(claim: Claim, others: Sequence[str] = ()) -> list[Claim]:
-    """Return one claim a model where the entry says ``each``, and with ``extra`` one more for each other model."""
+    """Return one claim a model where the entry says ``each``; ``extra`` adds one for each other model."""
     if not claim.each:
         return [claim]
     printed = claim.published if isinstance(claim.published, dict) else {}

@@ -1,0 +1,155 @@
+"""The registry: what is shipped is complete, and every mistake in it has one message."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pesbench.errors import CheckpointError, ConfigError
+from pesbench.models.loaders import load_model
+from pesbench.models.registry import Registry, load_registry
+
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = ROOT / "data/models.yaml"
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return load_registry(SHIPPED)
+
+
+def changed(folder: Path, old: str, new: str) -> Path:
+    """A copy of the registry with one thing changed."""
+    text = SHIPPED.read_text()
+    assert old in text
+    path = folder / "models.yaml"
+    path.write_text(text.replace(old, new, 1))
+    return path
+
+
+def test_shipped_models(registry: Registry) -> None:
+    assert registry.environments() == {"emt": "driver", "chgnet-0.3.0": "chgnet", "sevennet-0": "sevennet"}
+    for entry in registry.models.values():
+        assert entry.conformance is not None and len(entry.conformance.structures) >= 5
+        assert (ROOT / "envs" / f"{entry.environment}.txt").is_file()
+        assert (entry.checkpoint_sha256 == "none") == (entry.name == "emt")
+
+
+def test_pinned_versions_are_those_of_the_environment(registry: Registry) -> None:
+    for entry in registry.models.values():
+        pins = (ROOT / "envs" / f"{entry.environment}.txt").read_text()
+        assert entry.conformance is not None
+        for package, version in entry.conformance.environment.items():
+            assert re.search(rf"^{package}=={re.escape(version)}$", pins, flags=re.MULTILINE), (
+                package,
+                version,
+            )
+
+
+def test_entries_are_frozen(registry: Registry) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        registry.get("emt").dtype = "float32"
+
+
+def test_registry_needs_neither_torch_nor_ase() -> None:
+    code = (
+        "import sys, pathlib; from pesbench.models.registry import load_registry; "
+        f"load_registry(pathlib.Path({str(SHIPPED)!r})); "
+        "print([m for m in ('torch', 'ase', 'numpy', 'pymatgen') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT / "scripts", capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_unknown_model_names_the_nearest(registry: Registry) -> None:
+    with pytest.raises(ConfigError, match=r"unknown model 'chgnet-0\.3', did you mean 'chgnet-0\.3\.0'\?"):
+        registry.get("chgnet-0.3")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("    dtype: float64\n", "    dtpye: float64\n", "emt: unknown key 'dtpye', did you mean 'dtype'"),
+        ("    dtype: float64\n", "", "emt: key 'dtype' is missing"),
+        ("    dtype: float64\n", "    dtype: float46\n", "dtype is 'float46', did you mean 'float64'"),
+        ("    dtype: float64\n", "    dtype: 64\n", "emt: dtype is 64, must be text"),
+        ("family: ase\n", "family: asee\n", "emt: unknown family 'asee', did you mean 'ase'"),
+        ("where: none", "where: nowhere", "where is 'nowhere', must be one of none, wheel, file"),
+        ("sha256: d14ab7", "sha256: D14AB7", "must be 64 hexadecimal digits in lower case"),
+        ("sha256: d14ab7", "sha256: 14ab7", "must be 64 hexadecimal digits in lower case"),
+        ("      package: chgnet\n", "", "chgnet-0.3.0, checkpoint: key 'package' is missing"),
+        ("parameters: 77", "parameters: many", "parameters is 'many', must be a whole number"),
+        ("parameters: 77", "parameters: true", "parameters is True, must be a whole number"),
+        ("10.1016/0039", "doi:10.1016/0039", "citation is 'doi:10.1016/0039"),
+        ("ev_per_atom: 0.0001", "ev_per_atom: 1e-4", "YAML wants 1.0e-4, not 1e-4"),
+        ("gpa: 0.01", "gpas: 0.01", "emt, conformance, tolerance: unknown key 'gpas', did you mean 'gpa'"),
+        ("  chgnet-0.3.0:\n", "  emt:\n", "'emt' appears twice"),
+        ("models:\n", "modles:\n", "unknown key 'modles', did you mean 'models'"),
+        ("models:\n", "models: [\n", "is not valid YAML"),
+        ("forces_are_gradients: true", "forces_are_gradients: 1", "must be true or false"),
+    ],
+)
+def test_mistakes_have_one_message(old: str, new: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)) as caught:
+        load_registry(changed(tmp_path, old, new))
+    assert "models.yaml" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("force_ev_per_ang: [", "force_ev_per_ang: [1.0, "), ("stress_gpa: [", "stress_gpa: [x, 1.0, ")],
+)
+def test_pinned_values_have_their_shape(old: str, new: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"emt, conformance, Cu, .* must be a list of [36] numbers"):
+        load_registry(changed(tmp_path, old, new))
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"models\.yaml cannot be read: No such file"):
+        load_registry(tmp_path / "models.yaml")
+
+
+def test_file_checkpoint_counts_from_the_registry(tmp_path: Path) -> None:
+    sha256 = "0" * 64
+    path = changed(tmp_path, "{where: none}", f"{{where: file, path: w/x.pt, sha256: '{sha256}'}}")
+    entry = load_registry(path).get("emt")
+    assert entry.checkpoint.path == str(tmp_path / "w/x.pt")
+    with pytest.raises(CheckpointError, match=r"x\.pt cannot be read: No such file"):
+        load_model(entry)
+    (tmp_path / "w").mkdir()
+    (tmp_path / "w/x.pt").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=f"was not opened: SHA-256 expected {sha256}, found 2d7116"):
+        load_model(entry)
+
+
+def test_package_that_is_not_installed(registry: Registry) -> None:
+    entry = registry.get("chgnet-0.3.0")
+    gone = dataclasses.replace(
+        entry, checkpoint=dataclasses.replace(entry.checkpoint, package="no_such_package")
+    )
+    with pytest.raises(CheckpointError, match="is not installed here; run it in the environment 'chgnet'"):
+        load_model(gone)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"dtype": "float32"}, "dtype is float32, but family ase runs in float64"),
+        ({"options": {"modal": "PBE"}}, "emt, options: unknown key 'modal'"),
+    ],
+)
+def test_entry_that_its_family_cannot_load(change: dict, message: str, registry: Registry) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_model(dataclasses.replace(registry.get("emt"), **change))
+
+
+def test_parameters_are_counted(registry: Registry) -> None:
+    with pytest.raises(CheckpointError, match="has 77 parameters, the registry says 78"):
+        load_model(dataclasses.replace(registry.get("emt"), parameters=78))
