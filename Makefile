@@ -26,6 +26,11 @@ test: $(DRIVER).ok  ## set everything up, pass the tests
 	@$(DRIVER)/bin/python -m pytest tests
 	@for family in chgnet sevennet; do .venvs/$$family/bin/python -m pytest tests/contract || exit 1; done
 
+bench: $(DRIVER).ok  ## what a surface costs: wall time, share in the model, evaluations, one thread
+	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake .venvs/chgnet.ok .venvs/sevennet.ok --cores $(CORES) --quiet all
+	@for pair in chgnet:chgnet-0.3.0 sevennet:sevennet-0; do OMP_NUM_THREADS=1 \
+		.venvs/$${pair%%:*}/bin/python scripts/bench.py $${pair##*:} mp-30 mp-1138 mp-149 || exit 1; done
+
 check: $(DRIVER).ok  ## linters, formatters, type checker
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" sh -ec 'ruff check scripts tests; ruff format --check scripts tests; \
 		mypy; snakefmt --check Snakefile rules; snakemake --lint'

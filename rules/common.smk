@@ -1,5 +1,4 @@
 """Input functions of every rule: which files the configuration means.
-
 INPUTS: RUN, MODELS, CHUNKS ... of setup.smk. OUTPUTS: the functions below.
 """
 
@@ -14,11 +13,6 @@ def python(wildcards):
     """The interpreter of the model's environment."""
     environment = MODELS[wildcards.model].environment
     return "python" if CONDA else f".venvs/{environment}/bin/python"
-
-
-def conda_file(wildcards):
-    """The model's environment for --sdm conda."""
-    return f"../envs/{MODELS[wildcards.model].environment}.yaml"
 
 
 def entry_digest(wildcards):
@@ -52,6 +46,13 @@ def chunk_job(wildcards):
     return json.dumps(job, sort_keys=True)
 
 
+def chunk_tasks(wildcards):
+    """Digest of what the manifest asks of the job's materials: the edit of another material's lines changes nothing."""
+    benchmark = BENCHMARKS[wildcards.benchmark]
+    materials = CHUNKS[wildcards.benchmark][wildcards.chunk]
+    return digest([benchmark.task(Path(benchmark.MANIFEST), m) for m in materials])
+
+
 def chunks_of_model(wildcards):
     """The records of every job of one model."""
     return [
@@ -65,9 +66,24 @@ def merged(benchmark):
     return [naming.merged_records(benchmark, model) for model in MODELS]
 
 
+def supplement_only():
+    """Whether the target is the supplement: tables are then made from what is at hand, and no model is asked."""
+    return "supplement" in workflow.dag_settings.targets
+
+
+def to_score(benchmark):
+    """What a benchmark's tables are made from: merged records; for the supplement, the journals that are there."""
+    if not supplement_only():
+        return merged(benchmark)
+    return sorted(map(str, Path(naming.RESULTS, benchmark).glob("*/journal/*.jsonl")))
+
+
 def package(*modules):
-    """Modules of the package that a cheap rule depends on, so that editing one reruns it."""
-    return [f"scripts/pesbench/{module}.py" for module in modules]
+    """Modules of the package, or whole folders of it, that a cheap rule depends on, so that editing one reruns it."""
+    root = Path("scripts/pesbench")
+    folders = [path for m in modules for path in (root / m).rglob("*.*")]
+    files = [root / f"{m}.py" for m in modules if not (root / m).is_dir()]
+    return sorted(str(path) for path in files + folders if path.suffix != ".pyc")
 
 
 def all_tables():
@@ -84,18 +100,19 @@ def all_figures():
     return [naming.figure(name, suffix) for name in names for suffix in ("pdf", "png")]
 
 
-def jobs_at_hand():
-    """One job a benchmark and model on every material of the manifest: what the supplement looks for among the journals."""
-    return {
-        (benchmark, model): {
+def jobs_at_hand(benchmark):
+    """For the supplement, one job a model on every material: what to look for among the journals. Else nothing."""
+    if not supplement_only():
+        return []
+    return [
+        {
             "benchmark": benchmark,
             "model": model,
             "structures": {m: structure_file(m) for m in sorted(COSTS[benchmark])},
             "settings": RUN["benchmarks"][benchmark]["settings"],
         }
-        for benchmark in BENCHMARKS
         for model in MODELS
-    }
+    ]
 
 
 def published_files():

@@ -44,7 +44,7 @@ rule conformance:
     benchmark:
         "results/benchmarks/conformance/{model}.tsv"
     conda:
-        conda_file
+        lambda wildcards: f"../envs/{MODELS[wildcards.model].environment}.yaml"
     params:
         python=python,
         entry=entry_digest,

@@ -22,7 +22,7 @@ rule model_chunk:
     benchmark:
         "results/benchmarks/{benchmark}/{model}/{chunk}.tsv"
     conda:
-        conda_file
+        lambda wildcards: f"../envs/{MODELS[wildcards.model].environment}.yaml"
     threads: RUN["jobs"]["threads"]
     resources:
         mem_mb=lambda wildcards, attempt: RUN["jobs"]["mem_mb"] * attempt,
@@ -31,6 +31,7 @@ rule model_chunk:
         python=python,
         job=chunk_job,
         entry=entry_digest,
+        tasks=chunk_tasks,
         protocol=lambda wildcards: BENCHMARKS[wildcards.benchmark].PROTOCOL,
     shell:
         "{params.python} scripts/run_chunk.py {params.job:q} {output.records} 2>&1 | tee -a {log}"

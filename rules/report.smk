@@ -15,7 +15,7 @@ rule claims:
         claims="data/claims.yaml",
         published=published_files(),
         tables=all_tables(),
-        code=package("claims", "claim_entries", "claim_measures", "metrics"),
+        code=package("claims", "metrics", "published", "tables"),
     output:
         json=report(naming.CLAIMS, category="Ledger"),
         text=report(naming.LEDGER, category="Ledger"),
@@ -39,14 +39,7 @@ rule report_page:
         claims=naming.CLAIMS,
         run_config=naming.RUN_CONFIG,
         published=published_files(),
-        code=package(
-            "report",
-            "report_parts",
-            "report_sections",
-            "report_surfaces",
-            "report_svg",
-            "summary",
-        ),
+        code=package("report", "summary", "tables", "typeset", "records"),
     output:
         page=report(naming.REPORT, category="Report"),
     log:

@@ -13,7 +13,7 @@ localrules:
 rule surfaces_tables:
     """Score every model's surface energies beside the published and the DFT ones."""
     input:
-        records=merged("surfaces"),
+        records=lambda wildcards: to_score("surfaces"),
         published="data/published/deng2025_s1_surfaces.csv",
         manifest="data/manifests/deng2025_s1.csv",
         code=package(
@@ -43,6 +43,7 @@ rule surfaces_tables:
         benchmark="surfaces",
         levels={name: entry.level_of_theory for name, entry in MODELS.items()},
         seed=RUN["seed"],
+        at_hand=lambda wildcards: jobs_at_hand("surfaces"),
     script:
         "../scripts/benchmark_tables.py"
 

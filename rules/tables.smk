@@ -32,13 +32,5 @@ rule published_table:
 
 rule supplement:
     """Write every supplementary table from what is at hand now; no model is asked."""
-    log:
-        "results/logs/tables/supplement.log",
-    conda:
-        "../envs/driver.yaml"
-    params:
-        jobs=jobs_at_hand(),
-        published=PUBLISHED_TABLES,
-        seed=RUN["seed"],
-    script:
-        "../scripts/supplement.py"
+    input:
+        tables=all_tables(),

@@ -60,6 +60,8 @@ def _one_of(value: object, allowed: Iterable[str], key: str) -> str:
 
 def whole_number(value: object, key: str, low: int, high: int, unit: str = "") -> int:
     """Return an integer within [low, high], or raise ConfigError that states the range and the unit."""
+    if isinstance(value, str) and value.isdigit():  # nested values of the command line come as text
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise ConfigError(
             f"config.yaml: {key} is {value!r}, must be a whole number from {low} to {high} {unit}".rstrip()
@@ -103,8 +105,9 @@ def _benchmark(name: str, given: object) -> dict[str, Any]:
         raise ConfigError(f"{where}: default_materials must list at least one material id")
     settings_class = benchmark_module(name).Settings
     check_keys(entry, [field.name for field in fields(settings_class)], where)
+    kinds = {field.name: field.type for field in fields(settings_class)}
     try:
-        settings = settings_class(**entry)
+        settings = settings_class(**{key: _typed(value, kinds[key]) for key, value in entry.items()})
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: {error}") from error
     return {"default_materials": [str(m) for m in default_materials], "settings": asdict(settings)}
@@ -145,7 +148,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         "sources": {"structures": _one_of(sources["structures"], STRUCTURE_SOURCES, "sources.structures")},
         "jobs": {
             "materials_per_chunk": whole_number(
-                jobs["materials_per_chunk"], "jobs.materials_per_chunk", 1, 10_000, "materials"
+                jobs["materials_per_chunk"], "jobs.materials_per_chunk", 1, 1_000, "materials"
             ),
             "threads": whole_number(jobs["threads"], "jobs.threads", 1, 256, "threads"),
             "device": _one_of(jobs["device"], DEVICES, "jobs.device"),
@@ -155,6 +158,14 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         "seed": whole_number(config.get("seed", DEFAULTS["seed"]), "seed", 0, 2**32 - 1),
         "benchmarks": {str(name): _benchmark(str(name), entry) for name, entry in benchmarks.items()},
     }
+
+
+def _typed(value: object, kind: object) -> object:
+    """Return a number that came as text, as nested values of the command line do; anything else as it is."""
+    try:
+        return {"float": float, "int": int}[str(kind)](value) if isinstance(value, str) else value
+    except (KeyError, ValueError):
+        return value
 
 
 def _words(value: str) -> list[str]:

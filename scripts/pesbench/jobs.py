@@ -54,7 +54,7 @@ class Job:
     threads: int = 1
 
 
-def digests_of(job: Job, entry: ModelEntry, module: ModuleType, material: str) -> dict[str, str]:
+def digests_of(job: Job, entry: ModelEntry, module: ModuleType, material: str, task: Any) -> dict[str, str]:
     """Return the digests of everything that one material's values depend on.
 
     The structure file and the benchmark's task for it are the input; the protocol version counts among the settings.
@@ -69,9 +69,7 @@ def digests_of(job: Job, entry: ModelEntry, module: ModuleType, material: str) -
             }
         ),
         "checkpoint": entry.checkpoint_sha256,
-        "input": digest(
-            [file_digest(Path(job.structures[material])), module.task(Path(module.MANIFEST), material)]
-        ),
+        "input": digest([file_digest(Path(job.structures[material])), task]),
     }
 
 
@@ -86,7 +84,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def evaluate(job: Job, module: ModuleType, material: str, model: Model, digests: dict[str, str]) -> Record:
+def evaluate(
+    job: Job, module: ModuleType, material: str, task: Any, model: Model, digests: dict[str, str]
+) -> Record:
     """Run one material through a benchmark; a failure of the material is a record too.
 
     Raises
@@ -94,17 +94,17 @@ def evaluate(job: Job, module: ModuleType, material: str, model: Model, digests:
     Exception
         Only the machine's own failures: memory, disk, weights.
     """
-    started, before = time.monotonic(), model.evaluations
+    started, evaluations, seconds = time.monotonic(), model.evaluations, model.seconds
     status, where, message, values = "ok", "", "", {}
     try:
         with stage("run"):
             values = module.run(
                 Path(job.structures[material]),
-                module.task(Path(module.MANIFEST), material),
+                task,
                 model.calculator,
                 module.Settings(**job.settings),
             )
-            status = values.pop("status", "ok")
+            status, message = values.pop("status", "ok"), values.pop("message", "")
             if not finite(values):
                 raise Failure("run", "a result is not a finite number")
     except Failure as failure:
@@ -120,7 +120,8 @@ def evaluate(job: Job, module: ModuleType, material: str, model: Model, digests:
         digests=digests,
         wall_seconds=round(time.monotonic() - started, 3),
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
-        evaluations=model.evaluations - before,
+        model_seconds=round(model.seconds - seconds, 3),
+        evaluations=model.evaluations - evaluations,
         versions=versions(),
     )
 
@@ -144,7 +145,7 @@ def records_at_hand(job: Job, entry: ModelEntry) -> list[Record]:
     """Return what any run, finished or cut short, has left for a benchmark and model, with the settings of ``job``."""
     module = benchmark_module(job.benchmark)
     there = [material for material, path in job.structures.items() if Path(path).exists()]
-    wanted = {material: digests_of(job, entry, module, material) for material in there}
+    wanted = {m: digests_of(job, entry, module, m, module.task(Path(module.MANIFEST), m)) for m in there}
     any_chunk = Path(chunk_records(job.benchmark, job.model, "any"))
     return sorted(finished(any_chunk, wanted).values(), key=lambda record: record.id)
 
@@ -164,7 +165,9 @@ def run_job(
         Gets one line a finished material, with the time left.
     """
     module = benchmark_module(job.benchmark)
-    wanted = {material: digests_of(job, entry, module, material) for material in sorted(job.structures)}
+    # The tasks are read once: whoever edits the manifest meanwhile does not change this job.
+    tasks = {material: module.task(Path(module.MANIFEST), material) for material in sorted(job.structures)}
+    wanted = {material: digests_of(job, entry, module, material, task) for material, task in tasks.items()}
     with open_journal(Path(journal_of(str(output)))) as journal:
         done = finished(output, wanted)
         todo = [material for material in wanted if material not in done]
@@ -179,7 +182,7 @@ def run_job(
         )
         for material in todo:
             assert model is not None
-            record = evaluate(job, module, material, model, wanted[material])
+            record = evaluate(job, module, material, tasks[material], model, wanted[material])
             append(journal, record)
             done[material] = record
             report.finished(record)
@@ -212,9 +215,8 @@ class Progress:
         self.left -= self.costs[record.id]
         eta = (time.monotonic() - self.started) * self.left / self.spent
         bar = "#" * round(20 * self.done / self.total)
-        note = (
-            record.status if record.status == "ok" else f"{record.status} ({record.stage}: {record.message})"
-        )
+        where = f"{record.stage}: " if record.stage else ""
+        note = "ok" if record.status == "ok" else f"{record.status} ({where}{record.message})"
         print(
             f"{self.title} [{bar:.<20}] {self.done}/{self.total} {record.id} {note}, "
             f"{record.wall_seconds:.1f} s, {int(eta // 60)}:{int(eta % 60):02d} left",

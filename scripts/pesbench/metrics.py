@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 Statistic = Callable[[ArrayLike, ArrayLike], float]
@@ -41,39 +42,10 @@ def mean_signed_error(predicted: ArrayLike, reference: ArrayLike) -> float:
     return float((p - r).mean())
 
 
-def rmse(predicted: ArrayLike, reference: ArrayLike) -> float:
-    """Root mean square error, in the unit of the values."""
-    p, r = paired(predicted, reference)
-    return float(np.sqrt(((p - r) ** 2).mean()))
-
-
 def share_underestimated(predicted: ArrayLike, reference: ArrayLike) -> float:
     """Share (0 to 1) of rows whose prediction is strictly below the reference."""
     p, r = paired(predicted, reference)
     return float((p < r).mean())
-
-
-def share_within(predicted: ArrayLike, reference: ArrayLike, relative_tolerance: float) -> float:
-    """Share (0 to 1) of rows with ``|predicted - reference| <= relative_tolerance * |reference|``."""
-    p, r = paired(predicted, reference)
-    return float((np.abs(p - r) <= relative_tolerance * np.abs(r)).mean())
-
-
-def slope_through_origin(predicted: ArrayLike, reference: ArrayLike) -> float:
-    """Slope ``a`` of the least-squares line ``predicted = a * reference`` (dimensionless).
-
-    Minimizing ``sum (p - a r)^2`` gives ``a = sum(p r) / sum(r r)``.
-
-    Raises
-    ------
-    ValueError
-        When every reference value is zero.
-    """
-    p, r = paired(predicted, reference)
-    norm = float(r @ r)
-    if norm == 0.0:
-        raise ValueError("the slope through the origin is undefined: every reference value is zero")
-    return float(p @ r) / norm
 
 
 @dataclass(frozen=True)
@@ -126,33 +98,61 @@ def bootstrap_interval(
     return Interval(float(low), float(high), level, int(p.size), n_resamples, seed)
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A score that states its coverage: how many rows were scored, failed, did not converge, never ran."""
+def error_table(
+    scored: pd.DataFrame, computed: str, published: str, reference: str, unit: str, seed: int
+) -> pd.DataFrame:
+    """Errors of each model against the reference, for its published and for our values, on three sets of rows.
 
-    name: str
-    value: float | None
-    unit: str
-    n_scored: int
-    n_failed: int = 0
-    n_not_converged: int = 0
-    n_missing: int = 0
-    interval: Interval | None = None
+    ``finished``: every row that our run of the model finished. ``common``: those that all models finished.
+    ``penalised``: every row that was run, one that failed or did not converge counted as if the model had said zero.
 
-    def __post_init__(self) -> None:
-        """Refuse a value without rows, rows without a value, and negative counts."""
-        counts = (self.n_scored, self.n_failed, self.n_not_converged, self.n_missing)
-        if min(counts) < 0:
-            raise ValueError(f"{self.name}: a count is negative: {counts}")
-        if (self.value is None) != (self.n_scored == 0):
-            raise ValueError(f"{self.name}: value {self.value} does not go with {self.n_scored} scored rows")
+    Parameters
+    ----------
+    scored
+        One line a (row, model) with ``row``, ``model``, ``status`` and the three columns named next.
+    computed, published, reference
+        Columns of our values, the published ones (empty where the paper has none) and the reference.
+    unit
+        Suffix of the error columns.
 
-    @property
-    def n_total(self) -> int:
-        """Number of rows that should have been scored."""
-        return self.n_scored + self.n_failed + self.n_not_converged + self.n_missing
+    Returns
+    -------
+    pandas.DataFrame
+        One line a (model, values, set), with bootstrap 95 % bounds and the model's coverage.
+    """
+    ok = scored[scored["status"] == "ok"]
+    finished_by = ok.groupby("row")["model"].nunique()
+    common = finished_by[finished_by == scored["model"].nunique()].index
+    lines = []
+    for model, own in scored.groupby("model", sort=True):
+        run, finished = own[own["status"] != "not_run"], own[own["status"] == "ok"]
+        # ASSUME: a row that a model cannot finish is as wrong as a prediction of zero.
+        zeroed = run.assign(**{computed: run[computed].where(run["status"] == "ok", 0.0)})
+        sets = {
+            ("published", "all"): (own, published),
+            ("published", "finished"): (finished, published),
+            ("ours", "finished"): (finished, computed),
+            ("ours", "common"): (finished[finished["row"].isin(common)], computed),
+            ("ours", "penalised"): (zeroed, computed),
+        }
+        coverage = {f"n_{s}": int((own["status"] == s).sum()) for s in ("failed", "not_converged", "not_run")}
+        for (values, name), (part, column) in sets.items():
+            part = part.dropna(subset=[column])
+            if not part.empty:
+                errors = _errors(part[column].to_numpy(), part[reference].to_numpy(), unit, seed)
+                lines.append({"model": model, "values": values, "set": name, **errors, **coverage})
+    return pd.DataFrame(lines)
 
-    @property
-    def complete(self) -> bool:
-        """Whether every row was scored."""
-        return self.n_scored == self.n_total > 0
+
+def _errors(
+    predicted: NDArray[np.float64], reference: NDArray[np.float64], unit: str, seed: int
+) -> dict[str, float]:
+    interval = bootstrap_interval(mae, predicted, reference, seed=seed)
+    return {
+        "n": len(predicted),
+        f"mae_{unit}": mae(predicted, reference),
+        f"mae_low_{unit}": interval.low,
+        f"mae_high_{unit}": interval.high,
+        f"mean_signed_error_{unit}": mean_signed_error(predicted, reference),
+        "share_underestimated": share_underestimated(predicted, reference),
+    }

@@ -68,6 +68,7 @@ class Record:
     message: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     wall_seconds: float = 0.0
+    model_seconds: float = 0.0
     peak_memory_mb: float = 0.0
     evaluations: int = 0
     versions: dict[str, str] = field(default_factory=dict)

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 KILLS = 20
-MATERIALS = ["mp-30", "mp-124", "mp-81", "mp-126"]
+MATERIALS = ["mp-30", "mp-124", "mp-81"]
 #: Tighter than need be, so that most of a run is work on materials.
 SETTINGS = {
     "fmax_ev_per_ang": 0.001,
@@ -56,7 +56,7 @@ def moments(seed: int) -> list[float]:
 class Campaign:
     """Kills of one command at many moments of its duration, and reruns that go on from them.
 
-    A run goes on from up to four kills; then, or when it is finished sooner, what it made is compared with
+    A run goes on from up to three kills; then, or when it is finished sooner, what it made is compared with
     what an undisturbed run made, and the next one starts from nothing.
     """
 
@@ -78,16 +78,20 @@ class Campaign:
         self.costs = {record["id"]: record["evaluations"] for record in self.workflow.journal()}
         assert set(self.costs) == set(MATERIALS) and min(self.costs.values()) > 20
         self.clean()
+        left = duration
         for killed, fraction in enumerate(moments(seed), start=1):
-            seconds = fraction * duration
+            seconds = fraction * left
             while not self.kill_after(seconds):  # it went on from kills, or the machine is less busy now
                 self.compare(killed)
                 seconds *= 0.8
+            # What goes on from here is shorter; a start takes its time anew.
+            left *= 1 - fraction / 2
             self.look()
             self.before_rerun()
-            if killed % 4 == 0:
+            if killed % 3 == 0:
                 self.finish()
                 self.compare(killed)
+                left = duration
 
     def finish(self) -> None:
         """Run undisturbed."""
@@ -157,7 +161,7 @@ def unlock(workflow: Any) -> None:
 def test_a_killed_workflow_makes_the_same_tables(victim: Any) -> None:
     campaign = Campaign(victim, make_paper(victim), victim.tables, lambda: unlock(victim))
     campaign.run(seed=2)
-    assert campaign.wanted[TARGET].count(b",ok,") == 12
+    assert campaign.wanted[TARGET].count(b",ok,") == 3 * len(MATERIALS)
     assert campaign.compared >= 5
     assert campaign.inside >= 0.4 * KILLS, f"only {campaign.inside} of {KILLS} kills fell inside the work"
 
@@ -190,7 +194,7 @@ def test_a_worker_killed_below_snakemake_is_a_failed_job(victim: Any) -> None:
     first = victim.journal()
     assert len(first) == 1
     victim.succeed(TARGET, "--rerun-incomplete", config=CONFIG)
-    assert victim.journal()[0] == first[0] and len(victim.journal()) == 4
+    assert first[0] in victim.journal() and len(victim.journal()) == len(MATERIALS)
 
 
 def test_a_worker_that_outlives_its_snakemake_is_waited_for(victim: Any) -> None:

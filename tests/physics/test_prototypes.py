@@ -23,7 +23,7 @@ EXPECTED = {
     "mp-127": ("Na", 229, 2), "mp-510408": ("MnO2", 136, 6), "mp-390": ("TiO2", 141, 12),
     "mp-66": ("C", 227, 8), "mp-19079": ("CoO", 166, 4),
 }  # fmt: skip
-DENSITY_TOLERANCE = 0.08  # computed lattices deviate by up to 2.5 % in length from measured ones (Au, Na, Li)
+DENSITY_TOLERANCE = 0.10  # PBE lattices deviate by up to 3 % in length from measured ones (Na, Au, Li)
 SHORTEST_BOND_ANG = (1.2, 4.0)
 
 
@@ -52,7 +52,7 @@ def test_prototype_is_the_polymorph(path: Path) -> None:
         ("formula: SiO2", "formula: SiO3", "formula is SiO3"),
         ("number: 152", "number: 154", "mend"),
         ("symbol: P3_121", "symbol: P3_221", "space group 152 is P3_121"),
-        ("a_ang: 4.91497", "a_ang: .nan", "finite number"),
+        ("a_ang: 4.914966", "a_ang: .nan", "finite number"),
         ("magnetic:", "magnetics:", "keys absent: magnetic"),
         ("[0.4689114, 0.0", "[0.4133943, 0.2692231", "mend"),
         ("sites:", "sites: [", "cannot be read as YAML"),

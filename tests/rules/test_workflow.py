@@ -243,7 +243,7 @@ localrules:
 rule dummy_tables:
     """Put every model's energies in a table."""
     input:
-        records=merged("dummy"),
+        records=lambda wildcards: to_score("dummy"),
         code=package("benchmarks/dummy", "tables"),
     output:
         energies=naming.table("dummy_energies"),
@@ -257,6 +257,7 @@ rule dummy_tables:
         benchmark="dummy",
         levels={name: entry.level_of_theory for name, entry in MODELS.items()},
         seed=RUN["seed"],
+        at_hand=lambda wildcards: jobs_at_hand("dummy"),
     script:
         "../scripts/benchmark_tables.py"
 '''
@@ -306,7 +307,8 @@ def test_the_supplement_needs_no_run(workflow: Any) -> None:
     after = os.times()
     spent = after.children_user + after.children_system - before.children_user - before.children_system
     assert 0 < spent < 20
-    assert re.findall(r"^(?:local)?rule (\w+):", output, flags=re.MULTILINE) == ["supplement"]
+    ran = set(re.findall(r"^(?:local)?rule (\w+):", output, flags=re.MULTILINE))
+    assert {"surfaces_tables", "published_table"} <= ran <= {"surfaces_tables", "published_table", "supplement"}
     assert not (workflow.root / "results/surfaces").exists()
     assert not (workflow.root / "results/conformance").exists()
     folder = workflow.root / "results/tables"
@@ -339,6 +341,16 @@ def test_the_supplement_uses_what_a_cut_off_run_left(finished: Any) -> None:
     assert finished.tables() == wanted
 
 
+def test_a_supplement_of_more_does_not_stay_in_the_tables_of_a_run(finished: Any) -> None:
+    """A run of one material, the supplement of all three at hand, and the run again: its table is that of one."""
+    finished.succeed("--config", "materials=mp-30", "--configfile", "tests/configs/emt.yaml")
+    one = finished.tables()["results/tables/deng2025_s1_surfaces.csv"]
+    finished.succeed("supplement")
+    assert finished.tables()["results/tables/deng2025_s1_surfaces.csv"].count(b",ok,") > one.count(b",ok,")
+    finished.succeed("--config", "materials=mp-30", "--configfile", "tests/configs/emt.yaml")
+    assert finished.tables()["results/tables/deng2025_s1_surfaces.csv"] == one
+
+
 def test_snakemake_s_own_report_works(finished: Any) -> None:
     finished.succeed("--report", "page.html")
     page = (finished.root / "page.html").read_text(errors="replace")
@@ -355,7 +367,8 @@ def rules_of(path: Path) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-RULES = {name: text for path in RULE_FILES for name, text in rules_of(path).items() if name != "all"}
+COLLECTORS = ("all", "supplement")
+RULES = {name: text for path in RULE_FILES for name, text in rules_of(path).items() if name not in COLLECTORS}
 
 
 @pytest.mark.parametrize("name", sorted(RULES))
@@ -363,15 +376,14 @@ def test_a_rule_says_what_it_does_and_keeps_a_log(name: str) -> None:
     text = RULES[name]
     assert re.match(r'\n    """[^"]{20,}"""', text), f"{name}: no docstring first"
     assert "\n    log:" in text and "\n    conda:" in text
-    # The supplement has no output of its own that could carry a benchmark: it always runs.
-    assert "\n    benchmark:" in text or name == "supplement"
+    assert "\n    benchmark:" in text
     assert "retries:" not in text and "ancient(" not in text
 
 
 def test_there_are_as_many_rules_as_snakemake_lists() -> None:
     listed = re.findall(r"^(\w+)", tool("snakemake", "--list-rules").stdout, flags=re.MULTILINE)
-    assert sorted([*RULES, "all"]) == sorted(listed)
-    assert len(RULES) >= 13
+    assert sorted([*RULES, *COLLECTORS]) == sorted(listed)
+    assert len(RULES) >= 12
 
 
 def test_files_are_short() -> None:

@@ -174,6 +174,29 @@ def test_fetched_structure_is_the_material(
     assert [p.name for p in output.parent.iterdir()] == [output.name] and KEY not in output.read_text()
 
 
+@pytest.mark.parametrize("material", ["mp-390", "mp-1143", "mp-804"])
+def test_fetched_structure_has_the_axes_and_the_origin_of_the_shipped_one(
+    api: Api, tmp_path: Path, material: str
+) -> None:
+    """Served with another origin and cell, its atoms stand where the manifest's cuts expect them."""
+    api.add(material, primitive(material))
+    output, shipped = tmp_path / f"{material}.yaml", PROTOTYPES / f"{material}.yaml"
+    fetch(material, output, shipped)
+    fetched, known = load_prototype(output).structure, load_prototype(shipped).structure
+    assert fetched.lattice.matrix == pytest.approx(known.lattice.matrix, abs=1e-3)
+    for site in fetched:
+        near = [other for other in known if other.specie == site.specie and other.distance(site) < 0.01]
+        assert len(near) == 1
+
+
+def test_a_cell_in_which_miller_indices_mean_other_planes_is_refused(api: Api, tmp_path: Path) -> None:
+    """The paper's four-atom cell of CoO is not what the database's symmetry analysis gives back."""
+    api.add("mp-19079", primitive("mp-19079"))
+    with pytest.raises(SourceError, match=r"mp-19079.*sources\.structures: prototypes"):
+        fetch("mp-19079", tmp_path / "mp-19079.yaml", PROTOTYPES / "mp-19079.yaml")
+    assert not list(tmp_path.iterdir())
+
+
 def test_monoclinic_cell_survives_the_file(api: Api, tmp_path: Path) -> None:
     lattice = Lattice.from_parameters(5.15, 5.21, 5.32, 90, 99.2, 90)
     positions = [[0.2754, 0.0395, 0.2083], [0.07, 0.3317, 0.3447], [0.4496, 0.7569, 0.4792]]

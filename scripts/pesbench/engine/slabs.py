@@ -72,7 +72,7 @@ def terminations(
         By increasing height of the cut; empty where no such slab exists.
     """
     slabs = generator(bulk, miller, min_slab_ang, min_vacuum_ang).get_slabs()
-    shifts = sorted(float(slab.shift) for slab in slabs if is_usable(slab, bulk))
+    shifts = sorted(round(float(slab.shift), 6) % 1.0 for slab in slabs if is_usable(slab, bulk))
     return [Termination(f"t{number}", shift) for number, shift in enumerate(shifts, start=1)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,8 @@ class PesCalculator(Calculator):
 
     def __init__(self, name: str, evaluate: Evaluate, elements: frozenset[str]) -> None:
         super().__init__()
-        self.model_name, self.elements, self.evaluations = name, elements, 0
+        self.model_name, self.elements = name, elements
+        self.evaluations, self.seconds = 0, 0.0
         self._evaluate = evaluate
 
     def calculate(
@@ -67,10 +69,12 @@ class PesCalculator(Calculator):
         super().calculate(atoms, properties, system_changes)
         self._refuse_bad_input(self.atoms)
         self.evaluations += 1
+        started = time.monotonic()
         try:
             result = self._evaluate(self.atoms)
         except PesbenchError as error:
             raise PesbenchError(f"{self.model_name}: {error}") from error
+        self.seconds += time.monotonic() - started
         forces = np.asarray(result.forces_ev_per_ang, dtype=np.float64)
         results: dict[str, Any] = {"energy": float(result.energy_ev), "forces": forces}
         if result.stress_ev_per_ang3 is not None:

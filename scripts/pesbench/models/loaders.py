@@ -53,6 +53,11 @@ class Model:
         return self.calculator.evaluations
 
     @property
+    def seconds(self) -> float:
+        """Wall seconds spent in the model so far."""
+        return self.calculator.seconds
+
+    @property
     def elements(self) -> frozenset[str]:
         """Chemical symbols that the model knows."""
         return self.calculator.elements

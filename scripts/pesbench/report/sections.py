@@ -120,6 +120,7 @@ def cost_section(records: Iterable[Record], benchmarks: Path | None) -> Section:
             "Material": Cell(record.id, link=f"#{anchor(record)}"),
             "Status": status_cell(record.status),
             "Wall time (s)": number_cell(record.wall_seconds, 1),
+            "In the model (%)": number_cell(_percent(record.model_seconds, record.wall_seconds), 0),
             "Evaluations": number_cell(record.evaluations),
             "Per evaluation (s)": number_cell(_ratio(record.wall_seconds, record.evaluations), 3),
             "Peak memory (MB)": number_cell(record.peak_memory_mb, 0),
@@ -141,7 +142,7 @@ def cost_section(records: Iterable[Record], benchmarks: Path | None) -> Section:
         dict_table("cost-materials", "By material (from the records)", materials),
         dict_table("cost-jobs", "By job (the workflow's benchmark files)", jobs),
     ]
-    intro = f"{total:.0f} s of model time in {len(materials)} records."
+    intro = f"{total:.0f} s in {len(materials)} records."
     return Section("cost", "Cost", intro, tables=tables)
 
 
@@ -154,6 +155,9 @@ def _cost_by_model(records: Iterable[Record]) -> list[dict[str, Cell]]:
             "Model": Cell(model),
             "Materials": number_cell(len(own)),
             "Wall time (s)": number_cell(sum(r.wall_seconds for r in own), 1),
+            "In the model (%)": number_cell(
+                _percent(sum(r.model_seconds for r in own), sum(r.wall_seconds for r in own)), 0
+            ),
             "Evaluations": number_cell(sum(r.evaluations for r in own)),
             "Peak memory (MB)": number_cell(max(r.peak_memory_mb for r in own), 0),
         }
@@ -163,6 +167,10 @@ def _cost_by_model(records: Iterable[Record]) -> list[dict[str, Cell]]:
 
 def _ratio(seconds: float, evaluations: int) -> float | None:
     return seconds / evaluations if evaluations else None
+
+
+def _percent(part: float, whole: float) -> float | None:
+    return 100.0 * part / whole if whole else None
 
 
 def _job(path: Path) -> dict[str, Cell]:

@@ -13,6 +13,7 @@ import yaml
 from mp_api.client.core.exceptions import MPRestError
 from mp_api.client.core.utils import load_json, validate_ids
 from mp_api.client.routes.materials.summary import SummaryRester
+from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 from pymatgen.symmetry.groups import sg_symbol_from_int_number
@@ -56,7 +57,8 @@ def fetch(material: str, output: Path, expected: Path | None = None) -> None:
     output
         File to write, ``<material>.yaml``: conventional standard cell, every atom listed.
     expected
-        Structure file of the same material whose cell the benchmark's Miller indices refer to; another cell is refused.
+        Structure file of the same material in whose axes and origin Miller indices and cuts are counted: the fetched
+        structure is brought to them, or refused.
 
     Raises
     ------
@@ -68,9 +70,9 @@ def fetch(material: str, output: Path, expected: Path | None = None) -> None:
     client = _client(material)
     with client.session, _one_line(material, client.base_endpoint):
         document = _document(client, material)
-        data = _prototype(material, document, _database_version(client, document))
+        data = _prototype(material, document, _database_version(client, document), expected)
     text = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110)
-    _check(material, text, expected)
+    _check(material, text)
     write_atomic(output, text)
 
 
@@ -166,10 +168,14 @@ def _database_version(client: SummaryRester, document: dict[str, Any]) -> str:
     return str(load_json(answer.text)["db_version"])
 
 
-def _prototype(material: str, document: dict[str, Any], database_version: str) -> dict[str, Any]:
+def _prototype(
+    material: str, document: dict[str, Any], database_version: str, expected: Path | None
+) -> dict[str, Any]:
     """Return the content of the prototype file."""
     structure = Structure.from_dict(document["structure"])
     cell = SpacegroupAnalyzer(structure, symprec=SYMPREC_ANG).get_conventional_standard_structure()
+    if expected is not None and expected.exists():
+        cell = _in_setting_of(load_prototype(expected).structure, cell, material)
     analyzer = SpacegroupAnalyzer(cell, symprec=SYMPREC_ANG)
     symmetrized, number = analyzer.get_symmetrized_structure(), analyzer.get_space_group_number()
     licence = LICENCES[(document.get("builder_meta") or {}).get("license") or "BY-C"]
@@ -204,32 +210,31 @@ def _fraction(coordinate: float) -> float:
     return round(float(coordinate) % 1.0, 8) % 1.0
 
 
-def _check(material: str, text: str, expected: Path | None) -> None:
-    """Read the file-to-be as the benchmarks will; refuse a cell in which Miller indices would mean other planes."""
+def _in_setting_of(wanted: Structure, cell: Structure, material: str) -> Structure:
+    """Return ``cell`` with the axes and the origin of ``wanted``, in which Miller indices and cuts are counted."""
+    matcher = StructureMatcher(primitive_cell=False, scale=False, attempt_supercell=False)
+    aligned = matcher.get_s2_like_s1(wanted, cell)
+    if aligned is None or not _same_axes(wanted, aligned):
+        raise SourceError(
+            f"{material}: the Materials Project gives another conventional cell than data/prototypes/{material}.yaml, "
+            "in which the paper's Miller indices count; use sources.structures: prototypes for it"
+        )
+    return Structure(aligned.lattice, aligned.species, aligned.frac_coords)
+
+
+def _same_axes(one: Structure, other: Structure) -> bool:
+    """Return whether two cells have, within 6 % and 3 degrees, the same axes."""
+    lengths = zip(one.lattice.abc, other.lattice.abc, strict=True)
+    angles = zip(one.lattice.angles, other.lattice.angles, strict=True)
+    return all(abs(a / b - 1.0) < 0.06 for a, b in lengths) and all(abs(a - b) < 3.0 for a, b in angles)
+
+
+def _check(material: str, text: str) -> None:
+    """Read the file-to-be as the benchmarks will."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{material}.yaml"
         path.write_text(text, encoding="utf-8")
         try:
-            fetched = load_prototype(path).structure
+            load_prototype(path)
         except PrototypeError as error:
             raise SourceError(f"{material}: the fetched structure contradicts itself: {error}") from error
-    if (
-        expected is not None
-        and expected.exists()
-        and not _same_cell(fetched, load_prototype(expected).structure)
-    ):
-        raise SourceError(
-            f"{material}: the conventional cell that the Materials Project gives is not the one of {expected}, in "
-            "which the paper's Miller indices count; use sources.structures: prototypes for it"
-        )
-
-
-def _same_cell(one: Structure, other: Structure) -> bool:
-    """Return whether two cells have the same atoms and, within 6 % and 3 degrees, the same axes."""
-    lengths = zip(one.lattice.abc, other.lattice.abc, strict=True)
-    angles = zip(one.lattice.angles, other.lattice.angles, strict=True)
-    return (
-        one.composition == other.composition
-        and all(abs(a / b - 1.0) < 0.06 for a, b in lengths)
-        and all(abs(a - b) < 3.0 for a, b in angles)
-    )
