@@ -308,7 +308,9 @@ def test_the_supplement_needs_no_run(workflow: Any) -> None:
     spent = after.children_user + after.children_system - before.children_user - before.children_system
     assert 0 < spent < 20
     ran = set(re.findall(r"^(?:local)?rule (\w+):", output, flags=re.MULTILINE))
-    assert {"surfaces_tables", "published_table"} <= ran <= {"surfaces_tables", "published_table", "supplement"}
+    assert (
+        {"surfaces_tables", "published_table"} <= ran <= {"surfaces_tables", "published_table", "supplement"}
+    )
     assert not (workflow.root / "results/surfaces").exists()
     assert not (workflow.root / "results/conformance").exists()
     folder = workflow.root / "results/tables"

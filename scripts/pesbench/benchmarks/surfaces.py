@@ -33,6 +33,8 @@ PROTOCOL = 1
 MANIFEST = "data/manifests/deng2025_s1.csv"
 PUBLISHED = "data/published/deng2025_s1_surfaces.csv"
 TABLES = ("deng2025_s1_surfaces", "deng2025_s1_metrics", "deng2025_s1_terminations")
+#: A row whose value differs by more than this share from the published one carries an explanation.
+EXPLAIN_BEYOND = 0.02
 FIGURES = ("deng2025_fig2a", "deng2025_fig2a_reproduction")
 
 
@@ -241,19 +243,13 @@ def score(
     import pandas as pd
 
     frame = pd.read_csv(published, comment="#").set_index("row")
-    slabs = {
-        (model, record.id, tuple(surface["miller"]), surface["termination"]): surface
-        for model, of_model in records.items()
-        for record in of_model
-        for surface in record.values.get("surfaces", [])
-    }
-    by_id = {(model, record.id): record for model, of_model in records.items() for record in of_model}
+    entries = _published_rows(manifest)
     rows = []
     for model in sorted(records):
-        for entry in _published_rows(manifest):
-            given = frame.loc[int(entry["row"])]
-            key = (model, entry["mp_id"], tuple(json.loads(entry["miller"])), entry["termination"])
-            rows.append(_scored_row(entry, given, model, slabs.get(key), by_id.get(key[:2]), levels[model]))
+        of_model = {record.id: record for record in records[model]}
+        for entry in entries:
+            given, record = frame.loc[int(entry["row"])], of_model.get(entry["mp_id"])
+            rows.append(_scored_row(entry, given, model, record, levels[model]))
     return pd.DataFrame(rows)
 
 
@@ -268,19 +264,19 @@ def _published_rows(manifest: Path) -> list[dict[str, str]]:
 
 
 def _scored_row(
-    entry: dict[str, str],
-    given: pd.Series,
-    model: str,
-    surface: dict[str, Any] | None,
-    record: Record | None,
-    level: str,
+    entry: dict[str, str], given: pd.Series, model: str, record: Record | None, level: str
 ) -> dict[str, Any]:
     """Return one line of the tidy table."""
-    published = (
-        float(given[f"{PAPER_MODELS[model][0]}_ev_per_ang2"]) if model in PAPER_MODELS else float("nan")
-    )
+    column = f"{PAPER_MODELS[model][0]}_ev_per_ang2" if model in PAPER_MODELS else ""
+    published = float(given[column]) if column else float("nan")
+    cuts = _cuts(entry, record)
+    surface = cuts.pop(entry["termination"], None)
     gamma = float(surface.get("gamma_ev_per_ang2", "nan")) if surface else float("nan")
     status, message = _status(surface, record, entry)
+    difference = gamma / published - 1.0
+    reason = entry["explanation"]
+    if not reason and status == "ok" and abs(difference) > EXPLAIN_BEYOND:
+        reason = "unexplained"
     return {
         "row": int(entry["row"]),
         "mp_id": entry["mp_id"],
@@ -292,14 +288,29 @@ def _scored_row(
         "published_ev_per_ang2": published,
         "dft_ev_per_ang2": float(given["dft_ev_per_ang2"]),
         "status": status,
-        "relative_difference": gamma / published - 1.0,
+        "relative_difference": difference,
         "candidates": int(entry["candidates"]),
-        "explanation": "; ".join(part for part in (message, entry["explanation"]) if part),
+        "explanation": "; ".join(part for part in (message, reason, _others(cuts)) if part),
         "level_of_theory": level,
         "settings_digest": record.digests["settings"] if record else "",
         "checkpoint_sha256": record.digests["checkpoint"] if record else "",
         "record": f"{merged_records('surfaces', model)}#{entry['mp_id']}" if record else "",
     }
+
+
+def _cuts(entry: dict[str, str], record: Record | None) -> dict[str, dict[str, Any]]:
+    """Return what a record has at a row's Miller index, by termination."""
+    surfaces = record.values.get("surfaces", []) if record else []
+    miller = json.loads(entry["miller"])
+    return {surface["termination"]: surface for surface in surfaces if surface["miller"] == miller}
+
+
+def _others(cuts: dict[str, dict[str, Any]]) -> str:
+    """Name the terminations at the same Miller index that do not stand for this row, with their energies."""
+    told = [
+        f"{label} {cut.get('gamma_ev_per_ang2', float('nan')):.4f}" for label, cut in sorted(cuts.items())
+    ]
+    return f"other terminations (eV/A^2): {', '.join(told)}" if told else ""
 
 
 def _status(surface: dict[str, Any] | None, record: Record | None, entry: dict[str, str]) -> tuple[str, str]:
