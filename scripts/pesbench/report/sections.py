@@ -56,7 +56,8 @@ def ledger_section(claims: list[dict[str, Any]]) -> Section:
             "Rows": _rows_cell(claim),
             **{title: short(claim.get(key)) for key, title in CLAIM_COLUMNS.items()},
         }
-        for claim in claims
+        # What our runs say comes first.
+        for claim in sorted(claims, key=lambda claim: not claim.get("n_ours"))
     ]
     counts: dict[str, int] = {}
     for claim in claims:
