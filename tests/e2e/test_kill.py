@@ -40,7 +40,7 @@ def victim(workflow: Any) -> Any:
     path = workflow.root / "data/manifests/deng2025_s1.csv"
     lines = path.read_text().splitlines(keepends=True)
     low = [line for line in lines if line.startswith("#") or any(index in line for index in LOW_INDEX)]
-    path.write_text("".join(dict.fromkeys([*(line for line in lines if line.startswith("row,")), *low])))
+    path.write_text("".join(dict.fromkeys([*(line for line in lines if line.startswith("mp_id,")), *low])))
     return workflow
 
 
