@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pesbench.errors import RecordError
+from pesbench.errors import DiskFullError, RecordError
 from pesbench.records import (
     Record,
     append,
@@ -268,7 +268,7 @@ def test_killed_holder_frees_the_journal(tmp_path: Path) -> None:
 
 
 def test_full_disk_is_one_message_that_survives_closing_the_journal() -> None:
-    with pytest.raises(RecordError) as caught, open("/dev/full", "a", encoding="utf-8") as journal:
+    with pytest.raises(DiskFullError) as caught, open("/dev/full", "a", encoding="utf-8") as journal:
         append(journal, record("mp-30"))
     message = str(caught.value)
     assert message.startswith("/dev/full: no space left") and "mp-30 was not saved" in message
@@ -278,7 +278,7 @@ def test_full_disk_is_one_message_that_survives_closing_the_journal() -> None:
 FILLER = """
 import subprocess, sys
 from pathlib import Path
-from pesbench.errors import RecordError
+from pesbench.errors import DiskFullError
 from pesbench.records import Record, append, open_journal, read_journal
 from pesbench.files import write_atomic
 disk = Path(sys.argv[1])
@@ -293,13 +293,13 @@ try:
         while True:
             append(journal, fill(f"m{done:03d}"))
             done += 1
-except RecordError as error:
+except DiskFullError as error:
     print(error)
 names = [f"m{i:03d}" for i in range(done + 1)]
 assert [r.id for r in read_journal(disk / "000.jsonl")] == names[:-1], "records are lost"
 try:
     write_atomic(disk / "table.csv", "n" * 100_000)
-except RecordError as error:
+except DiskFullError as error:
     print(error)
 assert (disk / "table.csv").read_text() == "old", "the old file is lost"
 assert sorted(p.name for p in disk.iterdir()) == ["000.jsonl", "ballast", "table.csv"], "a half file is left"
@@ -398,7 +398,7 @@ def test_failed_write_leaves_the_old_file_and_no_litter(tmp_path: Path) -> None:
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
     try:
-        with pytest.raises(OSError):
+        with pytest.raises(DiskFullError, match="no space left"):
             write_atomic(path, "n" * 100_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
