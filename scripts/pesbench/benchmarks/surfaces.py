@@ -54,7 +54,7 @@ class Settings:
         ``FIRE``, ``BFGS`` or ``LBFGS`` of ASE.
     """
 
-    # ASSUME: the paper says "at least 10 angstrom", but its CHGNet values are those of 12, to the sixth digit.
+    # ASSUME: the paper says "at least 10 angstrom", but its CHGNet values are those of 12 (to 0.004 %).
     min_slab_ang: float = 12.0
     min_vacuum_ang: float = 10.0
     fmax_ev_per_ang: float = 0.05
