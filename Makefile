@@ -26,10 +26,12 @@ test: $(DRIVER).ok  ## set everything up, pass the tests
 	@$(DRIVER)/bin/python -m pytest tests
 	@for family in chgnet sevennet; do .venvs/$$family/bin/python -m pytest tests/contract || exit 1; done
 
-bench: $(DRIVER).ok  ## what a surface costs: wall time, share in the model, evaluations, one thread
+bench: $(DRIVER).ok  ## what surfaces and phonons cost: time, share in the model, evaluations, one thread
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake .venvs/chgnet.ok .venvs/sevennet.ok --cores $(CORES) --quiet all
 	@for pair in chgnet:chgnet-0.3.0 sevennet:sevennet-0; do OMP_NUM_THREADS=1 \
 		.venvs/$${pair%%:*}/bin/python scripts/bench.py $${pair##*:} mp-30 mp-1138 mp-149 || exit 1; done
+	@OMP_NUM_THREADS=1 .venvs/chgnet/bin/python scripts/bench_phonons.py chgnet-0.3.0 \
+		$(foreach id,1265 2657 2667 2691 2697 2741 5967 661 804,data/prototypes/mp-$(id).yaml)
 
 check: $(DRIVER).ok  ## linters, formatters, type checker
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" sh -ec 'ruff check scripts tests; ruff format --check scripts tests; \

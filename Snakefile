@@ -12,8 +12,10 @@ configfile: "config.yaml"
 
 
 include: "rules/setup.smk"
+include: "rules/structures.smk"
 include: "rules/common.smk"
 include: "rules/inputs.smk"
+include: "rules/references.smk"
 include: "rules/jobs.smk"
 
 

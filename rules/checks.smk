@@ -15,7 +15,7 @@ rule checks:
         claims=naming.CLAIMS,
         records=[path for benchmark in BENCHMARKS for path in merged(benchmark)],
         run_config=naming.RUN_CONFIG,
-        tests="tests/results/test_results.py",
+        tests=[f"tests/results/test_{name}results.py" for name in ("", "phonon_")],
     output:
         checks=naming.CHECKS,
     log:

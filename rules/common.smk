@@ -20,50 +20,29 @@ def entry_digest(wildcards):
     return digest(asdict(MODELS[wildcards.model]))
 
 
-def structure_file(material):
-    """The structure file of one material, shipped or fetched."""
-    if RUN["sources"]["structures"] == "prototypes":
-        return f"data/prototypes/{material}.yaml"
-    return f"{naming.RESULTS}/inputs/materials_project/{material}.yaml"
-
-
-def chunk_structures(wildcards):
-    """The structure files of one job."""
-    return [structure_file(m) for m in CHUNKS[wildcards.benchmark][wildcards.chunk]]
-
-
-def chunk_job(wildcards):
-    """Everything one job needs to know, as JSON."""
-    materials = CHUNKS[wildcards.benchmark][wildcards.chunk]
-    job = {
-        "benchmark": wildcards.benchmark,
-        "model": wildcards.model,
-        "structures": {m: structure_file(m) for m in materials},
-        "settings": RUN["benchmarks"][wildcards.benchmark]["settings"],
-        "device": RUN["jobs"]["device"],
-        "threads": RUN["jobs"]["threads"],
-    }
-    return json.dumps(job, sort_keys=True)
-
-
 def chunk_tasks(wildcards):
     """Digest of what the manifest asks of the job's materials: the edit of another material's lines changes nothing."""
-    benchmark = BENCHMARKS[wildcards.benchmark]
     materials = CHUNKS[wildcards.benchmark][wildcards.chunk]
-    return digest([benchmark.task(Path(benchmark.MANIFEST), m) for m in materials])
+    return digest([TASKS[wildcards.benchmark][m] for m in materials])
 
 
 def chunks_of_model(wildcards):
-    """The records of every job of one model."""
+    """The records of every job of one model, or of one reference."""
     return [
         naming.chunk_records(wildcards.benchmark, wildcards.model, c)
         for c in CHUNKS[wildcards.benchmark]
     ]
 
 
+def levels(benchmark):
+    """Every model and every reference of a benchmark with its level of theory."""
+    models = {name: entry.level_of_theory for name, entry in MODELS.items()}
+    return {**models, **REFERENCES[benchmark]}
+
+
 def merged(benchmark):
-    """The merged records of every model."""
-    return [naming.merged_records(benchmark, model) for model in MODELS]
+    """The merged records of every model and every reference."""
+    return [naming.merged_records(benchmark, name) for name in levels(benchmark)]
 
 
 def supplement_only():
@@ -105,13 +84,7 @@ def jobs_at_hand(benchmark):
     if not supplement_only():
         return []
     return [
-        {
-            "benchmark": benchmark,
-            "model": model,
-            "structures": {m: structure_file(m) for m in sorted(COSTS[benchmark])},
-            "settings": RUN["benchmarks"][benchmark]["settings"],
-        }
-        for model in MODELS
+        job_of(benchmark, name, sorted(COSTS[benchmark])) for name in levels(benchmark)
     ]
 
 

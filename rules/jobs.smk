@@ -7,6 +7,7 @@ OUTPUTS: results/<benchmark>/<model>/chunks/<chunk>.jsonl, merged to results/<be
 
 localrules:
     merge_records,
+    material,
 
 
 rule model_chunk:
@@ -37,6 +38,30 @@ rule model_chunk:
         "{params.python} scripts/run_chunk.py {params.job:q} {output.records} 2>&1 | tee -a {log}"
 
 
+rule material:
+    """Run {wildcards.model} on one material by itself: of a benchmark's list, or your own in structures/."""
+    input:
+        environment=environment_ok,
+        conformance="results/conformance/{model}.json",
+        structure=material_structure,
+    output:
+        record="results/{benchmark}/{model}/materials/{material}.json",
+    log:
+        "results/logs/{benchmark}/{model}/materials/{material}.log",
+    benchmark:
+        "results/benchmarks/{benchmark}/{model}/materials/{material}.tsv"
+    conda:
+        lambda wildcards: f"../envs/{MODELS[wildcards.model].environment}.yaml"
+    threads: RUN["jobs"]["threads"]
+    params:
+        python=python,
+        job=material_job,
+        entry=entry_digest,
+        protocol=lambda wildcards: BENCHMARKS[wildcards.benchmark].PROTOCOL,
+    shell:
+        "{params.python} scripts/run_chunk.py {params.job:q} {output.record} 2>&1 | tee -a {log}"
+
+
 rule merge_records:
     """Bring the chunks of {wildcards.model} together; missing, extra or mixed records are refused by name."""
     input:
@@ -48,6 +73,8 @@ rule merge_records:
         "results/logs/{benchmark}/{model}/merge.log",
     benchmark:
         "results/benchmarks/{benchmark}/{model}/merge.tsv"
+    wildcard_constraints:
+        model="|".join({*MODELS, *(r for found in REFERENCES.values() for r in found)}),
     conda:
         "../envs/driver.yaml"
     params:

@@ -39,7 +39,17 @@ rule report_page:
         claims=naming.CLAIMS,
         run_config=naming.RUN_CONFIG,
         published=published_files(),
-        code=package("report", "summary", "tables", "typeset", "records"),
+        manifest="data/manifests/phonons.csv",
+        code=package(
+            "report",
+            "plots",
+            "phonon_plots",
+            "phonon_run",
+            "summary",
+            "tables",
+            "typeset",
+            "records",
+        ),
     output:
         page=report(naming.REPORT, category="Report"),
     log:

@@ -1,6 +1,6 @@
 """What the configuration asks for.
 
-INPUTS: config.yaml, data/models.yaml, data/manifests. OUTPUTS: RUN, MODELS, BENCHMARKS, MATERIALS, CHUNKS.
+INPUTS: config.yaml, data/models.yaml, data/manifests. OUTPUTS: RUN, MODELS, BENCHMARKS, MATERIALS, CHUNKS, REFERENCES.
 """
 
 import json
@@ -24,10 +24,16 @@ try:
     REGISTRY = load_registry(Path("data/models.yaml"))
     MODELS = {name: REGISTRY.get(name) for name in RUN["models"]}
     BENCHMARKS = {name: benchmark_module(name) for name in RUN["benchmarks"]}
+    TASKS = {
+        name: module.tasks(Path(module.MANIFEST)) for name, module in BENCHMARKS.items()
+    }
     COSTS = {
         name: module.costs(Path(module.MANIFEST)) for name, module in BENCHMARKS.items()
     }
-    MATERIALS = select_materials(RUN, COSTS)
+    SETS = {
+        name: module.sets(Path(module.MANIFEST)) for name, module in BENCHMARKS.items()
+    }
+    MATERIALS = select_materials(RUN, COSTS, SETS)
 except PesbenchError as error:
     raise WorkflowError(str(error)) from None
 
@@ -37,14 +43,20 @@ CHUNKS = {
     )
     for name, ids in MATERIALS.items()
 }
+# Forces on file that are run through a benchmark's own code beside the models: name -> level of theory.
+REFERENCES = {
+    name: module.REFERENCES if RUN["reference"] == "fetched" else {}
+    for name, module in BENCHMARKS.items()
+}
 CONDA = "conda" in {
     str(method) for method in workflow.deployment_settings.deployment_method
 }
-# Supplementary tables whose benchmark is not built yet: the published values in the paper's layout.
-PUBLISHED_TABLES = ("deng2025_s2_defects", "deng2025_s3_phonons")
+# Supplementary table whose benchmark is not built yet: the published values in the paper's layout.
+PUBLISHED_TABLES = ("deng2025_s2_defects",)
 
 
 wildcard_constraints:
     benchmark="|".join(BENCHMARKS),
     model="|".join(MODELS),
+    reference="|".join({r for found in REFERENCES.values() for r in found} or {"none"}),
     chunk=r"\d+",

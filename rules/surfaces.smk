@@ -41,7 +41,7 @@ rule surfaces_tables:
         "../envs/driver.yaml"
     params:
         benchmark="surfaces",
-        levels={name: entry.level_of_theory for name, entry in MODELS.items()},
+        levels=levels("surfaces"),
         seed=RUN["seed"],
         at_hand=lambda wildcards: jobs_at_hand("surfaces"),
     script:

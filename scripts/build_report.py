@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from pesbench.benchmarks.phonons import MANIFEST, REFERENCES
 from pesbench.logs import logged
 from pesbench.report.page import ReportInputs, build_report
 
@@ -23,5 +24,8 @@ with logged(snakemake.log[0]):
         run_config=Path(snakemake.input.run_config),
         models=Path("data/models.yaml"),
         benchmarks=Path("results/benchmarks"),
+        phonons=Path("results/phonons"),
+        phonon_databases=REFERENCES,
+        phonon_manifest=Path(MANIFEST),
     )
     build_report(inputs, Path(snakemake.output.page))

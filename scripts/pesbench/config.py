@@ -13,7 +13,7 @@ from typing import Any
 from pesbench.errors import ConfigError
 
 BENCHMARK_NAME = re.compile(r"[a-z][a-z0-9_]*")
-REFERENCES = ("published",)
+REFERENCES = ("published", "fetched")
 STRUCTURE_SOURCES = ("prototypes", "materials_project")
 DEVICES = ("cpu", "cuda", "auto")
 DEFAULTS: dict[str, Any] = {
@@ -184,7 +184,9 @@ def _materials(value: object) -> str | list[str]:
 
 
 def select_materials(
-    config: Mapping[str, Any], available: Mapping[str, Iterable[str]]
+    config: Mapping[str, Any],
+    available: Mapping[str, Iterable[str]],
+    sets: Mapping[str, Mapping[str, list[str]]],
 ) -> dict[str, list[str]]:
     """Return, for each benchmark, the sorted ids that a resolved configuration asks for.
 
@@ -192,6 +194,8 @@ def select_materials(
     ----------
     available
         Every id that each benchmark's manifest holds.
+    sets
+        For each benchmark, its named lists of ids; a benchmark without a list of that name runs nothing of it.
 
     Raises
     ------
@@ -199,18 +203,27 @@ def select_materials(
         An id that no benchmark holds, with the nearest one that some benchmark does.
     """
     known = {benchmark: set(ids) for benchmark, ids in available.items()}
-    words = {"default", "all"}
+    named = {name for lists in sets.values() for name in lists}
     wanted = config["materials"]
     if wanted == "all":
         return {benchmark: sorted(ids) for benchmark, ids in known.items()}
     if wanted == "default":
-        chosen = {name: config["benchmarks"][name]["default_materials"] for name in known}
+        wanted = {name: config["benchmarks"][name]["default_materials"] for name in known}
     else:
-        anywhere = set().union(*known.values())
-        chosen = {name: [m for m in wanted if m in ids or m not in anywhere] for name, ids in known.items()}
-    for benchmark, ids in chosen.items():
-        for material in ids:
-            if material not in known[benchmark]:
-                near = suggest(material, known[benchmark] | words)
-                raise ConfigError(f"config.yaml: no material '{material}' in benchmark {benchmark}, {near}")
-    return {benchmark: sorted(set(ids)) for benchmark, ids in chosen.items()}
+        words = [wanted] if isinstance(wanted, str) else wanted
+        anywhere = set().union(*known.values(), named)
+        wanted = {
+            name: [w for w in words if w in {*ids, *named} or w not in anywhere]
+            for name, ids in known.items()
+        }
+    chosen: dict[str, set[str]] = {}
+    for benchmark, words in wanted.items():
+        chosen[benchmark] = set()
+        for word in words:
+            ids = sets[benchmark].get(word, []) if word in named else [word]
+            unknown = [material for material in ids if material not in known[benchmark]]
+            if unknown:
+                near = suggest(unknown[0], known[benchmark] | {"default", "all"} | named)
+                raise ConfigError(f"config.yaml: no material '{unknown[0]}' in benchmark {benchmark}, {near}")
+            chosen[benchmark] |= set(ids)
+    return {benchmark: sorted(ids) for benchmark, ids in chosen.items()}

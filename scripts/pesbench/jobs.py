@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -15,10 +16,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pesbench.config import benchmark_module
 from pesbench.failures import Failure, stage
-from pesbench.naming import chunk_records, journal_of
+from pesbench.files import write_atomic
+from pesbench.naming import chunk_records, journal_of, kept_file
 from pesbench.records import (
     Record,
     append,
+    bytes_digest,
     digest,
     file_digest,
     finite,
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from pesbench.models.loaders import Model
     from pesbench.models.registry import ModelEntry
 
-PACKAGES = ("torch", "chgnet", "sevenn", "ase", "pymatgen", "numpy", "spglib")
+PACKAGES = ("torch", "chgnet", "sevenn", "ase", "pymatgen", "numpy", "spglib", "phonopy")
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,21 @@ class Job:
     threads: int = 1
 
 
-def digests_of(job: Job, entry: ModelEntry, module: ModuleType, material: str, task: Any) -> dict[str, str]:
+@dataclass
+class OnFile:
+    """A reference in the place of a model: nothing is evaluated, the forces are in the structure's own file."""
+
+    dtype: str = "float64"
+    checkpoint_sha256: str = "none"
+    options: dict[str, Any] = field(default_factory=dict)
+    calculator: None = None
+    evaluations: int = 0
+    seconds: float = 0.0
+
+
+def digests_of(
+    job: Job, entry: ModelEntry | OnFile, module: ModuleType, material: str, task: Any
+) -> dict[str, str]:
     """Return the digests of everything that one material's values depend on.
 
     The structure file and the benchmark's task for it are the input; the protocol version counts among the settings.
@@ -85,9 +102,17 @@ def versions() -> dict[str, str]:
 
 
 def evaluate(
-    job: Job, module: ModuleType, material: str, task: Any, model: Model, digests: dict[str, str]
+    job: Job,
+    module: ModuleType,
+    material: str,
+    task: Any,
+    model: Model | OnFile,
+    digests: dict[str, str],
+    output: Path,
 ) -> Record:
     """Run one material through a benchmark; a failure of the material is a record too.
+
+    What the benchmark returns under ``files`` (bytes by suffix) is kept beside the records before this returns.
 
     Raises
     ------
@@ -96,6 +121,7 @@ def evaluate(
     """
     started, evaluations, seconds = time.monotonic(), model.evaluations, model.seconds
     status, where, message, values = "ok", "", "", {}
+    files: dict[str, bytes] = {}
     try:
         with stage("run"):
             values = module.run(
@@ -105,10 +131,13 @@ def evaluate(
                 module.Settings(**job.settings),
             )
             status, message = values.pop("status", "ok"), values.pop("message", "")
+            files = {f"{material}{suffix}": data for suffix, data in values.pop("files", {}).items()}
             if not finite(values):
                 raise Failure("run", "a result is not a finite number")
     except Failure as failure:
-        status, where, message, values = failure.status, failure.stage, failure.message, {}
+        status, where, message, values, files = failure.status, failure.stage, failure.message, {}, {}
+    for name, data in files.items():
+        write_atomic(Path(kept_file(str(output), name)), data)
     return Record(
         id=material,
         benchmark=job.benchmark,
@@ -117,6 +146,7 @@ def evaluate(
         stage=where,
         message=message,
         values=values,
+        files={name: bytes_digest(data) for name, data in files.items()},
         digests=digests,
         wall_seconds=round(time.monotonic() - started, 3),
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
@@ -129,7 +159,8 @@ def evaluate(
 def finished(output: Path, wanted: dict[str, dict[str, str]]) -> dict[str, Record]:
     """Return what any earlier job of this benchmark and model finished with exactly the digests that are wanted.
 
-    Every journal of the model is read, so that materials are found again after the chunks changed.
+    Every journal of the model is read, so that materials are found again after the chunks changed. A record whose
+    kept files are gone or damaged does not count.
     """
     journals = sorted(Path(journal_of(str(output))).parent.glob("*.jsonl"))
     keys = {(material, digest(digests)) for material, digests in wanted.items()}
@@ -138,20 +169,30 @@ def finished(output: Path, wanted: dict[str, dict[str, str]]) -> dict[str, Recor
         # Another job may just be writing its own journal: only this chunk's damage is worth a word.
         warn = sys.stderr if path.stem == output.stem else io.StringIO()
         records |= {r.id: r for r in read_journal(path, warn) if r.key in keys}
-    return records
+    return {name: record for name, record in records.items() if _files_stand(record, output)}
 
 
-def records_at_hand(job: Job, entry: ModelEntry) -> list[Record]:
+def _files_stand(record: Record, output: Path) -> bool:
+    paths = {Path(kept_file(str(output), name)): wanted for name, wanted in record.files.items()}
+    return all(path.is_file() and file_digest(path) == wanted for path, wanted in paths.items())
+
+
+def records_at_hand(job: Job, entry: ModelEntry | OnFile) -> list[Record]:
     """Return what any run, finished or cut short, has left for a benchmark and model, with the settings of ``job``."""
     module = benchmark_module(job.benchmark)
+    tasks = module.tasks(Path(module.MANIFEST))
     there = [material for material, path in job.structures.items() if Path(path).exists()]
-    wanted = {m: digests_of(job, entry, module, m, module.task(Path(module.MANIFEST), m)) for m in there}
+    wanted = {m: digests_of(job, entry, module, m, tasks.get(m)) for m in there}
     any_chunk = Path(chunk_records(job.benchmark, job.model, "any"))
     return sorted(finished(any_chunk, wanted).values(), key=lambda record: record.id)
 
 
 def run_job(
-    job: Job, entry: ModelEntry, load: Callable[[], Model], output: Path, progress: TextIO = sys.stderr
+    job: Job,
+    entry: ModelEntry | OnFile,
+    load: Callable[[], Model | OnFile],
+    output: Path,
+    progress: TextIO = sys.stderr,
 ) -> None:
     """Run one chunk to its end, going on where an earlier attempt was killed.
 
@@ -160,14 +201,14 @@ def run_job(
     load
         Loads the model; called only when a material is left to do.
     output
-        Chunk records, written once all materials are there.
+        Records, written once all materials are there: ``.jsonl``, or ``.json`` for people, of one material.
     progress
         Gets one line a finished material, with the time left.
     """
     module = benchmark_module(job.benchmark)
     # The tasks are read once: whoever edits the manifest meanwhile does not change this job.
-    tasks = {material: module.task(Path(module.MANIFEST), material) for material in sorted(job.structures)}
-    wanted = {material: digests_of(job, entry, module, material, task) for material, task in tasks.items()}
+    tasks = module.tasks(Path(module.MANIFEST))
+    wanted = {m: digests_of(job, entry, module, m, tasks.get(m)) for m in sorted(job.structures)}
     with open_journal(Path(journal_of(str(output)))) as journal:
         done = finished(output, wanted)
         todo = [material for material in wanted if material not in done]
@@ -182,11 +223,15 @@ def run_job(
         )
         for material in todo:
             assert model is not None
-            record = evaluate(job, module, material, tasks[material], model, wanted[material])
+            record = evaluate(job, module, material, tasks.get(material), model, wanted[material], output)
             append(journal, record)
             done[material] = record
             report.finished(record)
-        write_records(output, done.values())
+        if output.suffix == ".json":
+            [record] = done.values()
+            write_atomic(output, json.dumps(asdict(record), indent=1) + "\n")
+        else:
+            write_records(output, done.values())
 
 
 class Progress:

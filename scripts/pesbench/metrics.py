@@ -1,13 +1,16 @@
 """Scores of predicted against reference values, with their coverage and bootstrap intervals (NumPy only)."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 Statistic = Callable[[ArrayLike, ArrayLike], float]
+STATUSES = ("ok", "failed", "not_converged", "not_run")
 
 
 def paired(predicted: ArrayLike, reference: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -46,6 +49,12 @@ def share_underestimated(predicted: ArrayLike, reference: ArrayLike) -> float:
     """Share (0 to 1) of rows whose prediction is strictly below the reference."""
     p, r = paired(predicted, reference)
     return float((p < r).mean())
+
+
+def median_ratio(predicted: ArrayLike, reference: ArrayLike) -> float:
+    """Median of predicted over reference (dimensionless)."""
+    p, r = paired(predicted, reference)
+    return float(np.median(p / r))
 
 
 @dataclass(frozen=True)
@@ -139,20 +148,75 @@ def error_table(
         for (values, name), (part, column) in sets.items():
             part = part.dropna(subset=[column])
             if not part.empty:
-                errors = _errors(part[column].to_numpy(), part[reference].to_numpy(), unit, seed)
+                errors = error_summary(part[column].to_numpy(), part[reference].to_numpy(), unit, seed)
                 lines.append({"model": model, "values": values, "set": name, **errors, **coverage})
     return pd.DataFrame(lines)
 
 
-def _errors(
-    predicted: NDArray[np.float64], reference: NDArray[np.float64], unit: str, seed: int
-) -> dict[str, float]:
+def error_summary(predicted: ArrayLike, reference: ArrayLike, unit: str, seed: int) -> dict[str, float]:
+    """Return n, mean absolute error with bootstrap 95 % bounds, mean signed error, share below the reference.
+
+    Without rows n is 0 and everything else NaN: what cannot be computed is not zero.
+    """
+    n = np.size(predicted)
+    names = (f"mae_{unit}", f"mae_low_{unit}", f"mae_high_{unit}", f"mean_signed_error_{unit}")
+    if n == 0:
+        return {"n": 0, **dict.fromkeys((*names, "share_underestimated"), float("nan"))}
     interval = bootstrap_interval(mae, predicted, reference, seed=seed)
     return {
-        "n": len(predicted),
-        f"mae_{unit}": mae(predicted, reference),
-        f"mae_low_{unit}": interval.low,
-        f"mae_high_{unit}": interval.high,
-        f"mean_signed_error_{unit}": mean_signed_error(predicted, reference),
+        "n": n,
+        names[0]: mae(predicted, reference),
+        names[1]: interval.low,
+        names[2]: interval.high,
+        names[3]: mean_signed_error(predicted, reference),
         "share_underestimated": share_underestimated(predicted, reference),
     }
+
+
+def coverage_of(statuses: pd.Series) -> dict[str, int]:
+    """Return how many rows have each status, as ``n_ok``, ``n_failed``, ``n_not_converged``, ``n_not_run``."""
+    return {f"n_{status}": int((statuses == status).sum()) for status in STATUSES}
+
+
+def whole_counts(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with its counts (``n``, ``n_...``) as integers that may be missing."""
+    return frame.astype({name: "Int64" for name in frame.columns if name == "n" or name.startswith("n_")})
+
+
+def row_sets(scored: pd.DataFrame, models: Iterable[str]) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Yield (model, set, its rows) for three sets of each model's rows; a set may be empty.
+
+    ``finished``: what the model finished. ``common``: what every compared model finished, a compared model being one
+    that finished anything. ``penalised``: every row that was run; the caller says what an unfinished one counts as.
+
+    Parameters
+    ----------
+    scored
+        One line a (row, model) with ``row``, ``model``, ``status``.
+    models
+        Models to yield, also one without any row.
+    """
+    ok = scored[scored["status"] == "ok"]
+    finished_by = ok.groupby("row")["model"].nunique()
+    common = finished_by[finished_by == ok["model"].nunique()].index
+    for model in sorted(models):
+        own = scored[scored["model"] == model]
+        finished = own[own["status"] == "ok"]
+        yield model, "finished", finished
+        yield model, "common", finished[finished["row"].isin(common)]
+        yield model, "penalised", own[own["status"] != "not_run"]
+
+
+def lookup(values: Mapping[str, Any], path: str) -> float:
+    """Return one number of nested mappings by its dotted path; NaN where it, or anything on the way, is missing."""
+    found: Any = values
+    for key in path.split("."):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return float("nan") if found is None else float(found)
+
+
+def level_warning(level: str, reference_level: str) -> str:
+    """Return a warning where a model's level of theory does not name its reference's functional, else nothing."""
+    if not reference_level or reference_level in re.findall(r"[\w+-]+", level):
+        return ""
+    return f"levels of theory differ: {level or 'unknown'} against {reference_level}"

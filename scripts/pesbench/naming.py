@@ -15,9 +15,30 @@ def chunk_records(benchmark: str, model: str, chunk: str) -> str:
     return f"{RESULTS}/{benchmark}/{model}/chunks/{chunk}.jsonl"
 
 
+def single_record(benchmark: str, model: str, material: str) -> str:
+    """Record of one material that was asked for by itself."""
+    return f"{RESULTS}/{benchmark}/{model}/materials/{material}.json"
+
+
 def journal_of(records: str) -> str:
     """Journal that a job appends to while it works; it is no workflow output, so a killed job keeps it."""
-    return records.replace("/chunks/", "/journal/")
+    folder, _, name = records.rpartition("/")
+    return f"{folder.rpartition('/')[0]}/journal/{name.removesuffix('.jsonl').removesuffix('.json')}.jsonl"
+
+
+def kept_file(records: str, name: str) -> str:
+    """File that a benchmark keeps of one material, beside the records of its job."""
+    return f"{records.rsplit('/', 2)[0]}/files/{name}"
+
+
+def archive(material: str) -> str:
+    """Archive of one material of the phonon database."""
+    return f"{RESULTS}/inputs/phonondb/{material}.tar.xz"
+
+
+def fetched(benchmark: str, part: str) -> str:
+    """What was fetched for one chunk of a benchmark, or for one material by itself."""
+    return f"{RESULTS}/inputs/{benchmark}/{part}.json"
 
 
 def merged_records(benchmark: str, model: str) -> str:

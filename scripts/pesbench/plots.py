@@ -35,6 +35,7 @@ _KNOWN = {
     "chgnet-0.3.0": ("#D98200", "o"),
     "mace-mp-0-medium": ("#009E73", "^"),
     "sevennet-0": ("#B0468E", "D"),
+    "m3gnet-matgl-pes": ("#56B4E9", "v"),
 }
 # Paul Tol's muted set, for every other model.
 _OTHERS = ("#332288", "#117733", "#44AA99", "#88CCEE", "#999933", "#CC6677", "#882255", "#AA4499", "#661100")

@@ -11,3 +11,35 @@ PAPER_MODELS: Mapping[str, tuple[str, str]] = {
     "chgnet-0.3.0": ("chgnet", "CHGNet"),
     "mace-mp-0-medium": ("mace", "MACE"),
 }
+
+#: The same for phonons (Supplementary Table III), whose "M3GNet" is the matgl port.
+PHONON_MODELS: Mapping[str, tuple[str, str]] = {
+    "m3gnet-matgl-pes": ("m3gnet", "M3GNet"),
+    "chgnet-0.3.0": ("chgnet", "CHGNet"),
+    "mace-mp-0-medium": ("mace", "MACE"),
+}
+
+#: Loew et al. 2024, Tables I-IV: our model -> printed name. Their scripts (github.com/hyllios/utils, benchmark_ph)
+#: load the TensorFlow M3GNet (EFS2021), MACE 2023-12-03 128-L1, 7net-0 of 11 July 2024, MatterSim v1.0.0-5M,
+#: orb-v2 and eqV2_86M_omat_mp_salex.
+LOEW_MODELS: Mapping[str, str] = {
+    "m3gnet-mp-2021.2.8-efs": "M3GNet",
+    "chgnet-0.3.0": "CHGNet",
+    "mace-mp-0-medium": "MACE",
+    "sevennet-0": "SevenNet",
+    "mattersim-v1": "MatterSim",
+    "orb-v2": "ORB",
+    "eqv2-omat24": "OMat24",
+}
+
+#: MatterSim-MT, Table S4: our model -> printed name (section S4.1 names the checkpoints; the matgl port of M3GNet, the
+#: large MACE-MP-0). "MatterSim (10M)" has no published checkpoint of ours.
+MATTERSIM_MT_MODELS: Mapping[str, str] = {
+    "eqv2-omat24": "OMat24",
+    "orb-v2": "ORB-V2",
+    "sevennet-0": "SevenNet",
+    "m3gnet-matgl-pes": "M3GNet",
+    "chgnet-0.3.0": "CHGNet",
+    "mace-mp-0-large": "MACE-MP-0",
+    "mattersim-mt-10m": "MatterSim (10M)",
+}

@@ -31,9 +31,14 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
 
 
+def bytes_digest(data: bytes) -> str:
+    """Return the sha256 of bytes (16 hex digits)."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
 def file_digest(path: Path) -> str:
     """Return the sha256 of a file's bytes (16 hex digits)."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    return bytes_digest(path.read_bytes())
 
 
 def canonical(value: object) -> str:
@@ -54,6 +59,8 @@ class Record:
         and why.
     values
         The benchmark's results, units in the names.
+    files
+        Files kept beside the records (`naming.kept_file`) and the sha256 heads of their bytes.
     digests
         sha256 heads of all that the values depend on: ``settings`` (with the protocol version), ``checkpoint``,
         ``input``.
@@ -67,6 +74,7 @@ class Record:
     stage: str = ""
     message: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     wall_seconds: float = 0.0
     model_seconds: float = 0.0
     peak_memory_mb: float = 0.0

@@ -13,7 +13,7 @@ import pandas as pd
 
 from pesbench.errors import PesbenchError
 from pesbench.files import write_atomic
-from pesbench.published import PAPER_MODELS
+from pesbench.published import PAPER_MODELS, PHONON_MODELS
 from pesbench.summary import (
     STATUS_WORDS,
     is_missing,
@@ -43,6 +43,8 @@ class PaperTable:
         Column of the tidy table of our runs that holds our number.
     models
         Our model names and what the table calls them: (stem of the published column, printed name).
+    own_reference
+        Column of the tidy table that holds the reference as we computed it, if any.
     """
 
     name: str
@@ -52,12 +54,8 @@ class PaperTable:
     reference: str
     value: str
     models: Mapping[str, tuple[str, str]] = field(default_factory=lambda: PAPER_MODELS)
+    own_reference: str = ""
 
-
-# The "M3GNet" of Supplementary Table III is the matgl port, not the original of Supplementary Table I.
-PHONON_MODELS = {"m3gnet-matgl-pes": PAPER_MODELS["m3gnet-mp-2021.2.8-efs"]} | {
-    model: PAPER_MODELS[model] for model in ("chgnet-0.3.0", "mace-mp-0-medium")
-}
 
 PAPER_TABLES = {
     table.name: table
@@ -88,8 +86,9 @@ PAPER_TABLES = {
             (("mp_id", "mp-id", "text"), ("formula", "Composition", "formula")),
             "thz",
             "values of the paper (PhononDB, PBEsol)",
-            "max_frequency_thz",
+            "max_freq_thz",
             PHONON_MODELS,
+            "dft_thz",
         ),
     )
 }
@@ -152,14 +151,22 @@ def paper_layout(name: str, published: pd.DataFrame, runs: pd.DataFrame | None =
             cells += added.values()
     columns.append(Column("", "DFT", "number"))
     cells.append([cell(value) for value in published[f"dft_{table.unit}"].astype(float)])
+    notes = [f"DFT: {table.reference}."]
+    if own := _own_reference(table, published["row"], runs):
+        columns.append(Column("", "DFT ours", "number"))
+        cells.append(own)
+        notes.append("DFT ours: from the forces of the database, by the same code as the models.")
     rows = tuple(zip(*cells, strict=True))
-    return Layout(
-        name,
-        table.caption,
-        tuple(columns),
-        rows,
-        (f"DFT: {table.reference}.", *run_notes(runs, len(published))),
-    )
+    return Layout(name, table.caption, tuple(columns), rows, (*notes, *run_notes(runs, len(published))))
+
+
+def _own_reference(table: PaperTable, rows: pd.Series, runs: pd.DataFrame | None) -> list[str]:
+    """Return the reference as we computed it, row by row; nothing where there is none."""
+    if not table.own_reference or runs is None or table.own_reference not in runs.columns:
+        return []
+    known = runs.dropna(subset=[table.own_reference]).drop_duplicates("row").set_index("row")
+    own = known[table.own_reference].reindex(rows.to_list())
+    return [cell(float(value)) for value in own] if own.notna().any() else []
 
 
 def _published_cells(values: pd.Series, notes: pd.Series | None) -> list[str]:

@@ -17,23 +17,21 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 RULE_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
 CHUNK = yaml.safe_load((ROOT / "config.yaml").read_text())["jobs"]["materials_per_chunk"]
-DEFAULT = yaml.safe_load((ROOT / "config.yaml").read_text())["benchmarks"]["surfaces"]["default_materials"]
+BENCHMARKS = yaml.safe_load((ROOT / "config.yaml").read_text())["benchmarks"]
+DEFAULT = [len(benchmark["default_materials"]) for benchmark in BENCHMARKS.values()]
 #: Rules that run a model, or build what it runs in.
 DEAR = {"environment", "conformance", "model_chunk"}
-#: Jobs that the default configuration needs beside the models'; two tables are published values alone.
-ONCE = {
-    **dict.fromkeys(
-        ("run_config", "surfaces_tables", "surfaces_figures", "claims", "report_page", "checks", "all"), 1
-    ),
-    "published_table": 2,
-}
+#: Jobs that the default configuration needs beside the models'; one table is published values alone.
+SINGLE = "run_config claims report_page checks all published_table"
+SCORING = "surfaces_tables surfaces_figures phonons_tables phonons_figures"
+ONCE = dict.fromkeys(f"{SINGLE} {SCORING}".split(), 1)
 
 
-def expected(models: int, materials: int) -> dict[str, int]:
-    """Return the plan for models that each have an environment of their own to build."""
-    chunks = math.ceil(materials / CHUNK)
-    each = dict.fromkeys(("environment", "conformance", "merge_records"), models)
-    return {**ONCE, **each, "model_chunk": models * chunks}
+def expected(models: int, *materials: int) -> dict[str, int]:
+    """Return the plan for models with an environment of their own to build, and so many materials a benchmark."""
+    chunks = sum(math.ceil(number / CHUNK) for number in materials)
+    each = dict.fromkeys(("environment", "conformance"), models)
+    return {**ONCE, **each, "merge_records": models * len(materials), "model_chunk": models * chunks}
 
 
 def tool(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -54,13 +52,22 @@ def unbuilt(workflow: Any) -> Any:
 
 
 def test_the_default_configuration_plans_two_models(unbuilt: Any) -> None:
-    assert unbuilt.plan() == expected(models=2, materials=len(DEFAULT))
+    assert unbuilt.plan() == expected(2, *DEFAULT)
 
 
 def test_all_materials_are_planned_in_chunks(unbuilt: Any) -> None:
     plan = unbuilt.plan(config={"materials": "all"})
-    assert plan == expected(models=2, materials=29)
-    assert plan["model_chunk"] == 2 * math.ceil(29 / CHUNK) > 2
+    chunks = math.ceil(597 / CHUNK)
+    assert plan == expected(2, 29, 597) | {"archives": chunks}
+    assert plan["model_chunk"] == 2 * (math.ceil(29 / CHUNK) + chunks)
+
+
+def test_a_paper_s_set_is_planned_with_its_reference(unbuilt: Any) -> None:
+    """The 229 materials of a supplementary table, no surface, and the database's own forces as a third 'model'."""
+    plan = unbuilt.plan(config={"materials": "deng2025_s3", "reference": "fetched"})
+    chunks = math.ceil(229 / CHUNK)
+    each = {"model_chunk": 2 * chunks, "reference_chunk": chunks, "archives": chunks, "merge_records": 5}
+    assert plan == expected(2, 0, 229) | each
 
 
 def test_the_cluster_profile_plans_the_same(unbuilt: Any) -> None:
@@ -74,7 +81,7 @@ def test_the_cluster_profile_plans_the_same(unbuilt: Any) -> None:
     assert done.returncode == 0, output
     assert "Using profile cluster" in output
     jobs = dict(re.findall(r"^([a-z_]+) +(\d+)$", output, flags=re.MULTILINE))
-    assert {rule: int(n) for rule, n in jobs.items() if rule != "total"} == expected(2, len(DEFAULT))
+    assert {rule: int(n) for rule, n in jobs.items() if rule != "total"} == expected(2, *DEFAULT)
     # What the model jobs ask for comes from config.yaml, and where they run from the profile.
     chunk = output[output.index("rule model_chunk") :]
     assert "mem_mb=3000" in chunk and "slurm_partition=cpu" in chunk and "runtime=120" in chunk
@@ -192,6 +199,7 @@ PROTOCOL = 1
 MANIFEST = "data/prototypes"
 TABLES = ("dummy_energies",)
 FIGURES = ()
+REFERENCES = {}
 
 
 @dataclass(frozen=True)
@@ -206,9 +214,14 @@ def costs(path: Path) -> dict[str, float]:
     return {file.stem: 1.0 for file in path.glob("*.yaml")}
 
 
-def task(path: Path, material: str) -> list[int]:
+def sets(path: Path) -> dict[str, list[str]]:
+    """No named lists."""
+    return {}
+
+
+def tasks(path: Path) -> dict[str, list[int]]:
     """Nothing but the structure."""
-    return []
+    return {file.stem: [] for file in path.glob("*.yaml")}
 
 
 def run(structure, task, calculator, settings):
@@ -255,7 +268,7 @@ rule dummy_tables:
         "../envs/driver.yaml"
     params:
         benchmark="dummy",
-        levels={name: entry.level_of_theory for name, entry in MODELS.items()},
+        levels=levels("dummy"),
         seed=RUN["seed"],
         at_hand=lambda wildcards: jobs_at_hand("dummy"),
     script:

@@ -16,6 +16,7 @@ MINIMAL: dict[str, Any] = {
     "benchmarks": {"surfaces": {"default_materials": ["mp-30", "mp-126"]}},
 }
 IDS = {"surfaces": ["mp-30", "mp-126", "mp-124"], "phonons": ["mp-30", "mp-149"]}
+SETS: dict[str, dict[str, list[str]]] = {"surfaces": {}, "phonons": {"of_a_paper": ["mp-149"]}}
 
 
 def with_value(key: str, value: object) -> dict[str, Any]:
@@ -42,7 +43,7 @@ def selection(materials: object) -> dict[str, list[str]]:
     """Return the materials of two benchmarks."""
     resolved = resolve(with_value("materials", materials))
     resolved["benchmarks"]["phonons"] = {"default_materials": ["mp-149"]}
-    return select_materials(resolved, IDS)
+    return select_materials(resolved, IDS, SETS)
 
 
 def test_shipped_file_resolves_to_what_it_says() -> None:
@@ -234,4 +235,11 @@ def test_unknown_material_gets_the_nearest_id() -> None:
 def test_unknown_default_material_is_named() -> None:
     resolved = resolve(with_value("benchmarks.surfaces.default_materials", ["mp-999"]))
     with pytest.raises(ConfigError, match="no material 'mp-999' in benchmark surfaces"):
-        select_materials(resolved, {"surfaces": IDS["surfaces"]})
+        select_materials(resolved, {"surfaces": IDS["surfaces"]}, {"surfaces": {}})
+
+
+def test_a_named_set_is_the_ids_of_the_benchmark_that_has_it() -> None:
+    assert selection("of_a_paper") == {"surfaces": [], "phonons": ["mp-149"]}
+    assert selection(["of_a_paper", "mp-126"]) == {"surfaces": ["mp-126"], "phonons": ["mp-149"]}
+    with pytest.raises(ConfigError, match="did you mean 'of_a_paper'"):
+        selection("of_a_papre")

@@ -181,7 +181,7 @@ def test_links_lead_somewhere_and_headings_are_in_order(report_inputs: ReportInp
     parsed = page(report_inputs, tmp_path)[1]
     inner = [link[1:] for link in parsed.links if link.startswith("#")]
     assert set(inner) <= set(parsed.ids) and len(parsed.ids) == len(set(parsed.ids))
-    assert sum(link.startswith("record-chgnet-0.3.0-") for link in inner) >= 142
+    assert sum(link.startswith("record-surfaces-chgnet-0.3.0-") for link in inner) >= 142
     levels = [level for level, _ in parsed.headings]
     assert levels.count(1) == 1 and all(b - a <= 1 for a, b in pairwise(levels))
     assert {"ledger", "surfaces", "failures", "cost", "models", "records"} <= set(inner)
@@ -219,7 +219,7 @@ def test_a_corrupt_record_is_named(report_inputs: ReportInputs, tmp_path: Path) 
 
 def test_record_details_are_whole(report_inputs: ReportInputs, tmp_path: Path) -> None:
     text = page(report_inputs, tmp_path)[0]
-    fold = text[text.index('<details id="record-sevennet-0-mp-126">') :]
+    fold = text[text.index('<details id="record-surfaces-sevennet-0-mp-126">') :]
     shown = fold[fold.index("<pre>") + 5 : fold.index("</pre>")].replace("&#34;", '"')
     record = json.loads(shown)
     lines = report_inputs.records["sevennet-0"].read_text().splitlines()

@@ -136,7 +136,7 @@ def test_the_phonon_table_compares_with_the_m3gnet_that_the_paper_used_there() -
     published = read_published(DATA / "deng2025_s3_phonons.csv")
     runs = pd.concat(
         published[["row"]].assign(
-            model=model, status="ok", max_frequency_thz=published["m3gnet_thz"] * 1.01, level_of_theory="PBE"
+            model=model, status="ok", max_freq_thz=published["m3gnet_thz"] * 1.01, level_of_theory="PBE"
         )
         for model in ("m3gnet-matgl-pes", "m3gnet-mp-2021.2.8-efs")
     )

@@ -36,6 +36,8 @@ TABLES = ("deng2025_s1_surfaces", "deng2025_s1_metrics", "deng2025_s1_terminatio
 #: A row whose value differs by more than this share from the published one carries an explanation.
 EXPLAIN_BEYOND = 0.02
 FIGURES = ("deng2025_fig2a", "deng2025_fig2a_reproduction")
+#: Data sets of forces on file that are run beside the models, and their levels of theory: none for surfaces.
+REFERENCES: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -85,21 +87,26 @@ def costs(path: Path) -> dict[str, float]:
     return total
 
 
-def task(path: Path, material: str) -> list[dict[str, Any]]:
-    """Return the slabs to cut from one material: Miller index, name of the termination, height of the cut."""
-    return [
-        {
+def sets(path: Path) -> dict[str, list[str]]:
+    """Return the named lists of materials that config.yaml may ask for: none beside default and all."""
+    return {}
+
+
+def tasks(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the slabs to cut from each material: Miller index, name of the termination, height of the cut."""
+    slabs: dict[str, list[dict[str, Any]]] = {}
+    for line in read_manifest(path):
+        slab = {
             "miller": json.loads(line["miller"]),
             "termination": line["termination"],
             "shift": float(line["shift"]),
         }
-        for line in read_manifest(path)
-        if line["mp_id"] == material
-    ]
+        slabs.setdefault(line["mp_id"], []).append(slab)
+    return slabs
 
 
 def run(
-    structure: Path, slabs: list[dict[str, Any]], calculator: Calculator, settings: Settings
+    structure: Path, slabs: list[dict[str, Any]] | None, calculator: Calculator, settings: Settings
 ) -> dict[str, Any]:
     """Compute every listed slab of one material.
 
@@ -110,7 +117,7 @@ def run(
     structure
         Structure file (conventional cell, the one that the manifest's cuts refer to).
     slabs
-        From `task`.
+        From `tasks`.
 
     Returns
     -------
@@ -127,6 +134,8 @@ def run(
     from pesbench.engine.relax import relax
     from pesbench.sources.prototypes import load_prototype
 
+    if not slabs:
+        raise Failure("manifest", f"{MANIFEST} lists no slab of it; add its lines")
     with stage("structure"):
         prototype = load_prototype(structure)
     with stage("bulk relaxation"):

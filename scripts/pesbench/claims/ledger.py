@@ -3,7 +3,7 @@
 import json
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,15 +13,33 @@ from pesbench.claims.entries import LABELS, RELATIONS, Claim, expand, load_claim
 from pesbench.claims.measures import MEASURES, Value, common_rows
 from pesbench.errors import PesbenchError
 from pesbench.files import write_atomic
-from pesbench.published import PAPER_MODELS
+from pesbench.published import PAPER_MODELS, PHONON_MODELS
 
 __all__ = ["Claim", "ClaimResult", "evaluate", "format_ledger", "load_claims", "write_ledger"]
 
 VERDICTS = ("reproduced", "not reproduced", "partial", "not run", "contradiction")
 ORDER = ("contradiction", "not run", "reproduced", "partial", "not reproduced")
-SURFACES = "deng2025_s1_surfaces"
-STEMS = {model: stem for model, (stem, _) in PAPER_MODELS.items()}
 WIDTH = 110
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A published table that we rebuild: our column of values and of DFT, and which model each of its columns is."""
+
+    value: str
+    dft: str
+    models: Mapping[str, tuple[str, str]]
+
+    @property
+    def stems(self) -> dict[str, str]:
+        """Our model -> stem of the published column."""
+        return {model: stem for model, (stem, _) in self.models.items()}
+
+
+REBUILT = {
+    "deng2025_s1_surfaces": Rebuilt("gamma_ev_per_ang2", "dft_ev_per_ang2", PAPER_MODELS),
+    "deng2025_s3_phonons": Rebuilt("max_freq_thz", "dft_published_thz", PHONON_MODELS),
+}
 
 
 @dataclass(frozen=True)
@@ -60,27 +78,26 @@ def long_frame(table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def our_frame(ours: pd.DataFrame | None) -> pd.DataFrame:
-    """Return the converged rows of our tidy surface table as a long frame, models named as the paper does."""
-    columns = ["row", "mp_id", "formula", "miller", "model", "value", "dft"]
-    if ours is None:
-        return pd.DataFrame(columns=columns)
-    good = ours[(ours["status"] == "ok") & ours["gamma_ev_per_ang2"].notna()]
+def our_frame(name: str, ours: pd.DataFrame) -> pd.DataFrame:
+    """Return the finished rows of one of our tidy tables as a long frame, models named as the paper does."""
+    how = REBUILT[name]
+    good = ours[(ours["status"] == "ok") & ours[how.value].notna()]
     twice = good[good.duplicated(["row", "model"])]
     if not twice.empty:
         first = twice.iloc[0]
         where = f"row {first['row']} of {first['model']}"
-        raise PesbenchError(f"our surface table: {where} stands twice; rebuild it")
-    named = good.assign(
-        model=[STEMS.get(m, m) for m in good["model"]],
-        value=good["gamma_ev_per_ang2"].astype(float),
-        dft=good["dft_ev_per_ang2"].astype(float),
+        raise PesbenchError(f"our table {name}: {where} stands twice; rebuild it")
+    return good.assign(
+        model=[how.stems.get(m, m) for m in good["model"]],
+        value=good[how.value].astype(float),
+        dft=good[how.dft].astype(float),
     )
-    return named[columns]
 
 
 def evaluate(
-    claims: Sequence[Claim], published: dict[str, pd.DataFrame], ours: pd.DataFrame | None = None
+    claims: Sequence[Claim],
+    published: Mapping[str, pd.DataFrame],
+    ours: Mapping[str, pd.DataFrame] | None = None,
 ) -> list[ClaimResult]:
     """Check every claim, first against the paper's own table, then against our runs.
 
@@ -91,35 +108,42 @@ def evaluate(
     published
         The transcribed tables by stem (``deng2025_s1_surfaces`` ...).
     ours
-        Our tidy surface table, or None when nothing has run. Only rows with status ``ok`` count.
+        Our tidy tables by the same stems, as far as something has run. Only rows with status ``ok`` count.
 
     Returns
     -------
     list of ClaimResult
-        Sorted by id; statements with ``extra`` appear once more for each other model of ``ours``.
+        Sorted by id; statements with ``extra`` appear once more for each other model of our table.
 
     Raises
     ------
     PesbenchError
         When a claim names a table that is not given.
     """
-    runs = our_frame(ours)
-    others = [] if ours is None else sorted({str(m) for m in ours["model"]} - set(STEMS))
+    ours = ours or {}
+    runs = {name: our_frame(name, table) for name, table in ours.items()}
+    others = {
+        name: sorted({str(m) for m in t["model"]} - set(REBUILT[name].stems)) for name, t in ours.items()
+    }
     frames = {name: long_frame(table) for name, table in published.items()}
-    results = [_evaluate_one(one, frames, runs) for claim in claims for one in expand(claim, others)]
+    results = [
+        _evaluate_one(one, frames, runs.get(claim.table))
+        for claim in claims
+        for one in expand(claim, others.get(claim.table, []))
+    ]
     return sorted(results, key=lambda result: result.id)
 
 
-def _evaluate_one(claim: Claim, frames: dict[str, pd.DataFrame], runs: pd.DataFrame) -> ClaimResult:
+def _evaluate_one(claim: Claim, frames: Mapping[str, pd.DataFrame], runs: pd.DataFrame | None) -> ClaimResult:
     theirs = mine = same = None
     n_ours = n_total = 0
     if claim.compute:
         if claim.table not in frames:
             raise PesbenchError(f"claim {claim.id}: no table {claim.table}; transcribe the papers first")
         frame = _select(frames[claim.table], claim.models)
-        own = _select(runs, claim.models) if claim.models and claim.table == SURFACES else runs.head(0)
         n_total = int(frames[claim.table]["row"].nunique()) if claim.models else 0
-        if claim.models and set(own["model"]) == set(claim.models):
+        own = _select(runs, claim.models) if claim.models and runs is not None else frame.head(0)
+        if claim.models and runs is not None and set(own["model"]) == set(claim.models):
             own = common_rows(own)
             n_ours = int(own["row"].nunique())
         theirs = _measure(claim, frame)

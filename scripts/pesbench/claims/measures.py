@@ -40,6 +40,11 @@ def n_distinct(frame: pd.DataFrame, column: str) -> int:
     return int(frame[column].nunique())
 
 
+def n_with_id(frame: pd.DataFrame, mp_id: str) -> int:
+    """Return the number of rows of one material."""
+    return int(frame.loc[frame["mp_id"] == mp_id, "row"].nunique())
+
+
 def n_element_sets(frame: pd.DataFrame) -> int:
     """Return the number of different sets of elements."""
     return len({frozenset(elements(f)) for f in frame["formula"]})
@@ -156,6 +161,7 @@ MEASURES: dict[str, Callable[..., Value]] = {
     for f in (
         n_rows,
         n_distinct,
+        n_with_id,
         n_element_sets,
         max_elements,
         n_rows_of,

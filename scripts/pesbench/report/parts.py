@@ -39,6 +39,12 @@ UNIT_SUFFIXES = {
     "thz": "THz",
     "gpa": "GPa",
     "percent": "%",
+    "kelvin": "K",
+    "j_per_k_mol": "J/K/mol",
+    "kj_per_mol": "kJ/mol",
+    "km_per_s": "km/s",
+    "mev_per_atom": "meV/atom",
+    "ang3_per_atom": "Å³/atom",
 }
 
 

@@ -109,7 +109,7 @@ def _failure(record: Record, what: str, status: str, message: str) -> dict[str, 
 
 def anchor(record: Record) -> str:
     """Return the name of a record on the page."""
-    return slug("record", record.model, record.id)
+    return slug("record", record.benchmark, record.model, record.id)
 
 
 def cost_section(records: Iterable[Record], benchmarks: Path | None) -> Section:

@@ -132,7 +132,7 @@ def tidy_table(runs: pd.DataFrame, anchors: frozenset[str]) -> Table:
 
 def _record_cell(line: dict[str, Any], anchors: frozenset[str]) -> Cell:
     """Return a link to the record; pointing at it tells the digests that the number depends on."""
-    anchor = slug("record", str(line["model"]), str(line["mp_id"]))
+    anchor = slug("record", "surfaces", str(line["model"]), str(line["mp_id"]))
     hint = f"settings {line.get('settings_digest', '')}, checkpoint {line.get('checkpoint_sha256', '')}"
     return Cell("record", link=f"#{anchor}", hint=hint) if anchor in anchors else Cell("")
 
