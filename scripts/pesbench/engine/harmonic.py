@@ -289,6 +289,18 @@ def density_of_states(frequencies: NDArray[np.float64], weights: NDArray[np.int6
     return {"frequency_thz": ((edges[1:] + edges[:-1]) / 2).tolist(), "states_per_thz": states.tolist()}
 
 
+def softest_in_unit_cell_thz(phonon: Phonopy) -> float:
+    """Return the smallest frequency at the q-points that fold onto Gamma of the unit cell (force constants fitted).
+
+    Where it is imaginary the crystal is a saddle point that a relaxation of the unit cell can leave.
+    """
+    in_primitive = np.rint(np.linalg.inv(phonon.primitive_matrix)).astype(np.int64)
+    matrix = get_dynamical_matrix(
+        cast("NDArray[np.float64]", phonon.force_constants), phonon.supercell, phonon.primitive
+    )
+    return float(frequencies_thz(matrix, get_commensurate_points(in_primitive)).min())
+
+
 def extremes_on_path(phonon: Phonopy, path: BandPath) -> dict[str, Any]:
     """Return the extremes on a path alone, and how many displacements it took; force constants are fitted in place."""
     force_constants(phonon)

@@ -1,0 +1,107 @@
+"""The relaxation of Deng et al.: without symmetry, so that it leaves saddle points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pesbench.benchmarks.phonons.crystal import forces, space_group
+from pesbench.engine.harmonic import extremes_on_path, softest_in_unit_cell_thz
+from pesbench.engine.phonons import to_ase, to_phonopy
+from pesbench.engine.relax import relax
+from pesbench.failures import Failure, stage
+
+if TYPE_CHECKING:
+    from ase.calculators.calculator import Calculator
+    from phonopy import Phonopy
+
+    from pesbench.benchmarks.phonons.settings import Settings
+    from pesbench.engine.phonons import BandPath
+    from pesbench.engine.relax import CrystalRelaxation, Relaxation
+    from pesbench.sources.phonon_files import PhononFile
+
+EV_PER_ANG3_PER_GPA = 1 / 160.21766208
+EXTREMES = ("max_frequency_thz", "min_frequency_thz")
+#: A crystal with a frequency below this is a saddle point: imaginary by more than noise.
+SADDLE_THZ = -0.05
+#: A free relaxation ends in the symmetric crystal when it has its space group within this distance (atomate2's
+#: tolerance), its energy, and its volume.
+SAME_CRYSTAL_ANG = 1e-4
+SAME_ENERGY_EV_PER_ATOM = 1e-4
+SAME_VOLUME = 0.002
+
+
+def free_relaxation(
+    file: PhononFile,
+    path: BandPath,
+    calculator: Calculator,
+    settings: Settings,
+    symmetric: CrystalRelaxation,
+    phonon: Phonopy,
+    along: Mapping[str, float],
+) -> dict[str, Any]:
+    """Return the largest frequency as Deng et al. got it: relaxed without symmetry, which leaves saddle points.
+
+    Where the symmetric crystal is a saddle point that the unit cell can leave, rounding noise drives the relaxation
+    out of it, which takes a tight goal; another has none to leave, and the goal is the symmetric one's. The last
+    geometry counts where its forces are below ``fmax_ev_per_ang``, whether or not the goal was met. Where it is the
+    symmetric crystal again, that one is taken without the noise. A saddle point's displacements are phonopy's default
+    set, as the paper's: it may be a cusp of the model, whose force constants depend on them.
+    """
+    softest_thz = softest_in_unit_cell_thz(phonon)
+    saddle = softest_thz < SADDLE_THZ
+    try:
+        with stage("free relaxation"):
+            relaxed = relax(
+                to_ase(file.unitcell),
+                calculator,
+                fmax_ev_per_ang=settings.free_goal_ev_per_ang if saddle else settings.goal_ev_per_ang,
+                max_steps=settings.max_steps,
+                relax_cell=True,
+                keep_symmetry=False,
+            )
+            same = _same_crystal(relaxed, symmetric)
+            if same and not saddle:
+                extremes: dict[str, Any] = {name: along[name] for name in EXTREMES}
+            else:
+                cell, atoms = (file, symmetric.atoms) if same else (_all_primitive(file), relaxed.atoms)
+                displaced = forces(cell, atoms, calculator, settings, SAME_CRYSTAL_ANG, along_axes=False)
+                extremes = extremes_on_path(displaced, path if same else path.on(file.primitive_matrix))
+    except Failure as failure:
+        return {"status": failure.status, "message": f"{failure.stage}: {failure.message}"}
+    volume_ang3 = relaxed.atoms.get_volume() / len(relaxed.atoms)
+    cell_force = relaxed.max_stress_gpa * EV_PER_ANG3_PER_GPA * volume_ang3
+    met = max(relaxed.fmax_ev_per_ang, cell_force) <= settings.fmax_ev_per_ang
+    told = f"fmax {relaxed.fmax_ev_per_ang:.4f} eV/A, stress {relaxed.max_stress_gpa:.3f} GPa"
+    return {
+        "status": "ok" if met else "not_converged",
+        "message": "" if met else f"free relaxation: {told} after {relaxed.steps} steps",
+        **extremes,
+        "same_as_symmetric": same,
+        "softest_in_unit_cell_thz": softest_thz,
+        "space_group": space_group(to_phonopy(relaxed.atoms), SAME_CRYSTAL_ANG),
+        "volume_ang3_per_atom": volume_ang3,
+        "energy_ev_per_atom": relaxed.energy_ev / len(relaxed.atoms),
+        "steps": relaxed.steps,
+        "evaluations": relaxed.evaluations,
+        "fmax_ev_per_ang": relaxed.fmax_ev_per_ang,
+        "max_stress_gpa": relaxed.max_stress_gpa,
+        "goal_met": relaxed.converged,
+    }
+
+
+def _all_primitive(file: PhononFile) -> PhononFile:
+    """Return a file whose unit cell is its primitive cell, as broken symmetry may have made it."""
+    return replace(file, primitive_matrix=np.eye(3))
+
+
+def _same_crystal(free: Relaxation, symmetric: CrystalRelaxation) -> bool:
+    """Return whether a free relaxation ended at the symmetric crystal: its space group, energy and volume."""
+    n_atoms = len(free.atoms)
+    energies = abs(free.energy_ev - symmetric.energy_ev) / n_atoms < SAME_ENERGY_EV_PER_ATOM
+    volumes = abs(free.atoms.get_volume() / symmetric.atoms.get_volume() - 1) < SAME_VOLUME
+    groups = {space_group(to_phonopy(one.atoms), SAME_CRYSTAL_ANG) for one in (free, symmetric)}
+    return energies and volumes and len(groups) == 1
