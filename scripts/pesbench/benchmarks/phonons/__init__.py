@@ -127,7 +127,7 @@ def run(
         found = harmonic(phonon, path, (settings.mesh,) * 3, settings.temperature_kelvin)
     free = None
     if calculator is not None and relaxation is not None and settings.free_relaxation and task.get("free"):
-        free = free_relaxation(file, path, calculator, settings, relaxation, phonon, found.values["path"])
+        free = free_relaxation(file, path, calculator, settings, relaxation, phonon)
     bands = json.dumps(_rounded(found.bands), separators=(",", ":"))
     return {
         **cell_values(file, phonon, relaxation),
