@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from types import ModuleType
 from typing import Any
@@ -161,9 +161,14 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _typed(value: object, kind: object) -> object:
-    """Return a number that came as text, as nested values of the command line do; anything else as it is."""
+    """Return a number or a truth that came as text, as nested values of the command line do; or what was given."""
+    kinds: dict[str, Callable[[str], object]] = {
+        "float": float,
+        "int": int,
+        "bool": {"true": True, "false": False}.__getitem__,
+    }
     try:
-        return {"float": float, "int": int}[str(kind)](value) if isinstance(value, str) else value
+        return kinds[str(kind)](value.lower()) if isinstance(value, str) else value
     except (KeyError, ValueError):
         return value
 

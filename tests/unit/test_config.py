@@ -243,3 +243,11 @@ def test_a_named_set_is_the_ids_of_the_benchmark_that_has_it() -> None:
     assert selection(["of_a_paper", "mp-126"]) == {"surfaces": ["mp-126"], "phonons": ["mp-149"]}
     with pytest.raises(ConfigError, match="did you mean 'of_a_paper'"):
         selection("of_a_papre")
+
+
+def test_a_truth_may_come_as_text_and_nothing_else_is_one() -> None:
+    """As in --config benchmarks='{phonons: {free_relaxation: false}}'."""
+    config = with_value("benchmarks.phonons", {"default_materials": ["mp-661"], "free_relaxation": "False"})
+    assert resolve(config)["benchmarks"]["phonons"]["settings"]["free_relaxation"] is False
+    config["benchmarks"]["phonons"]["free_relaxation"] = "perhaps"
+    assert "free_relaxation is 'perhaps', must be true or false" in refusal(config)

@@ -82,6 +82,7 @@ def _protocol(records: list[Record]) -> str:
         return "ours: nothing finished"
     fmax = max(metrics.lookup(values, "relaxation.fmax_ev_per_ang") for values in finished)
     told = ", ".join(
-        f"{length:g}" for length in sorted({metrics.lookup(v, "displacement_ang") for v in finished})
+        f"{length:g}"
+        for length in sorted({round(metrics.lookup(v, "displacement_ang"), 6) for v in finished})
     )
     return f"ours: forces at most {fmax:.1g} eV/A, displaced by {told} A"

@@ -1,0 +1,70 @@
+"""The relaxation without symmetry: it leaves a saddle point, and comes back to a crystal that is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from ase.calculators.emt import EMT
+from phonopy.structure.atoms import PhonopyAtoms
+
+from pesbench.benchmarks.phonons.crystal import forces, relax_kept
+from pesbench.benchmarks.phonons.free import free_relaxation
+from pesbench.benchmarks.phonons.settings import Settings
+from pesbench.engine.harmonic import harmonic
+from pesbench.engine.phonons import band_path
+from pesbench.sources.phonon_files import PhononFile
+
+FCC = [(0, 0, 0), (0, 0.5, 0.5), (0.5, 0, 0.5), (0.5, 0.5, 0)]
+BCC = [(0, 0, 0), (0.5, 0.5, 0.5)]
+SETTINGS = Settings(mesh=4, max_steps=300)
+
+
+def copper(positions: list[tuple[float, float, float]], a_ang: float) -> PhononFile:
+    cell = PhonopyAtoms(["Cu"] * len(positions), cell=np.eye(3) * a_ang, scaled_positions=positions)
+    return PhononFile("copper", cell, np.diag([3, 3, 3]), np.eye(3), None, None, None)
+
+
+def relaxed_without_symmetry(
+    file: PhononFile, start: PhononFile | None = None
+) -> tuple[dict[str, Any], Any, Any]:
+    """Return what the free relaxation of ``start`` gives, the symmetric relaxation, and the symmetric phonons."""
+    path = band_path(file.unitcell, file.primitive_matrix)
+    symmetric = relax_kept(file, EMT(), SETTINGS)
+    phonon = forces(file, symmetric.atoms, EMT(), SETTINGS)
+    values = harmonic(phonon, path, (4, 4, 4), 300.0).values
+    return free_relaxation(start or file, path, EMT(), SETTINGS, symmetric, phonon), symmetric, values
+
+
+def test_a_minimum_is_found_again_with_its_frequencies() -> None:
+    """fcc copper; phonopy's default displacements give what those along the axes gave."""
+    free, symmetric, values = relaxed_without_symmetry(copper(FCC, 3.65))
+    assert free["status"] == "ok" and free["same_as_symmetric"] and free["space_group"] == 225
+    assert free["softest_in_unit_cell_thz"] > -0.01
+    assert free["energy_ev_per_atom"] == pytest.approx(symmetric.energy_ev / 4, abs=1e-5)
+    assert free["max_frequency_thz"] == pytest.approx(values["path"]["max_frequency_thz"], rel=2e-3)
+    assert free["n_displacements"] == 1 <= values["n_displacements"]
+
+
+def test_a_saddle_point_is_left_for_a_lower_energy() -> None:
+    """bcc copper slips towards close packing once an atom is off its place; the symmetric relaxation cannot."""
+    file = copper(BCC, 2.9)
+    nudged = copper([BCC[0], (0.52, 0.49, 0.5)], 2.9)
+    free, symmetric, values = relaxed_without_symmetry(file, replace(file, unitcell=nudged.unitcell))
+    assert symmetric.space_group == 229 and values["path"]["min_frequency_thz"] < -0.5
+    assert not free["same_as_symmetric"] and free["space_group"] != 229
+    assert free["energy_ev_per_atom"] < symmetric.energy_ev / 2 - 1e-3
+    assert free["max_frequency_thz"] != pytest.approx(values["path"]["max_frequency_thz"], rel=1e-3)
+
+
+def test_forces_that_are_left_are_a_status_and_not_a_silent_value() -> None:
+    file = copper(FCC, 3.9)
+    path = band_path(file.unitcell, file.primitive_matrix)
+    symmetric = relax_kept(file, EMT(), SETTINGS)
+    phonon = forces(file, symmetric.atoms, EMT(), SETTINGS)
+    harmonic(phonon, path, (2, 2, 2), 300.0)
+    hasty = replace(SETTINGS, max_steps=1)
+    free = free_relaxation(file, path, EMT(), hasty, symmetric, phonon)
+    assert free["status"] == "not_converged" and "after 1 steps" in free["message"] and not free["goal_met"]
