@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from pesbench import metrics
+from pesbench.benchmarks.phonons.settings import SADDLE_THZ
 from pesbench.naming import merged_records
 from pesbench.published import PHONON_MODELS
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 MAX_FREQUENCY, FREE_MAX_FREQUENCY = "path.max_frequency_thz", "free.max_frequency_thz"
 MIN_FREQUENCY = "path.min_frequency_thz"
-#: Imaginary by more than noise.
-SADDLE_THZ = -0.05
 FREE, KEPT = "without symmetry, as published", "space group kept"
 REFERENCE_LEVEL = "PBEsol"
 #: A row whose value differs by more than this share from the published one carries an explanation.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pesbench.benchmarks.phonons.crystal import forces, space_group
+from pesbench.benchmarks.phonons.settings import SADDLE_THZ
 from pesbench.engine.harmonic import extremes_on_path, softest_in_unit_cell_thz
 from pesbench.engine.phonons import to_ase, to_phonopy
 from pesbench.engine.relax import relax
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from pesbench.sources.phonon_files import PhononFile
 
 EV_PER_ANG3_PER_GPA = 1 / 160.21766208
-#: A crystal with a frequency below this is a saddle point: imaginary by more than noise.
-SADDLE_THZ = -0.05
 #: A free relaxation ends in the symmetric crystal when it has its space group within this distance (atomate2's
 #: tolerance), its energy, and its volume.
 SAME_CRYSTAL_ANG = 1e-4

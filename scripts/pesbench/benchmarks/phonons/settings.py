@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from pesbench.config import number, whole_number
 
+#: A crystal with a frequency below this is a saddle point: imaginary by more than noise.
+SADDLE_THZ = -0.05
+
 
 @dataclass(frozen=True)
 class Settings:
