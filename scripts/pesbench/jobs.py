@@ -22,6 +22,7 @@ from pesbench.records import (
     Record,
     append,
     bytes_digest,
+    canonical,
     digest,
     file_digest,
     finite,
@@ -134,6 +135,7 @@ def evaluate(
             files = {f"{material}{suffix}": data for suffix, data in values.pop("files", {}).items()}
             if not finite(values):
                 raise Failure("run", "a result is not a finite number")
+            canonical(values)  # what cannot be written is this material's failure, not the chunk's
     except Failure as failure:
         status, where, message, values, files = failure.status, failure.stage, failure.message, {}, {}
     for name, data in files.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pesbench import jobs
@@ -94,3 +95,17 @@ def test_one_material_by_itself_is_readable_and_shares_the_journal(
     )
     go(job(tmp_path, "a", "b"), tmp_path / "m" / "chunks" / "000.jsonl")
     assert counting.calls == ["a", "b"], "what ran by itself is not run again in a chunk"
+
+
+def test_a_result_that_cannot_be_written_costs_its_material_only(
+    counting: Counting, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(structure: Path, *_: Any) -> dict[str, Any]:
+        return {"converged": np.bool_(True) if structure.stem == "a" else True}
+
+    monkeypatch.setattr(counting.module, "run", run)
+    output = tmp_path / "m" / "chunks" / "000.jsonl"
+    go(job(tmp_path, "a", "b"), output)
+    first, second = read_records(output)
+    assert (first.status, second.status) == ("failed", "ok")
+    assert "not JSON serializable" in first.message

@@ -221,7 +221,7 @@ def relax_crystal(
         max_stress_gpa=float(np.abs(best.stress_ev_per_ang3).max() / units.GPa),
         steps=steps,
         evaluations=getattr(calculator, "evaluations", 0) - before,
-        converged=best.generalized_fmax_ev_per_ang < max(fmax_ev_per_ang, goal_ev_per_ang),
+        converged=bool(best.generalized_fmax_ev_per_ang < max(fmax_ev_per_ang, goal_ev_per_ang)),
         generalized_fmax_ev_per_ang=best.generalized_fmax_ev_per_ang,
         n_atoms_primitive=len(work),
         space_group_start=primitive.space_group,

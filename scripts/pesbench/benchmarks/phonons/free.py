@@ -97,4 +97,4 @@ def _same_crystal(free: Relaxation, symmetric: CrystalRelaxation) -> bool:
     energies = abs(free.energy_ev - symmetric.energy_ev) / n_atoms < SAME_ENERGY_EV_PER_ATOM
     volumes = abs(free.atoms.get_volume() / symmetric.atoms.get_volume() - 1) < SAME_VOLUME
     groups = {space_group(to_phonopy(one.atoms), SAME_CRYSTAL_ANG) for one in (free, symmetric)}
-    return energies and volumes and len(groups) == 1
+    return bool(energies and volumes and len(groups) == 1)
