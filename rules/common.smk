@@ -15,6 +15,12 @@ def python(wildcards):
     return "python" if CONDA else f".venvs/{environment}/bin/python"
 
 
+def weights_ok(wildcards):
+    """The list of the model's fetched weights; nothing for a model whose weights are installed with it."""
+    fetched = MODELS[wildcards.model].checkpoint.where == "fetched"
+    return naming.weights(wildcards.model) if fetched else []
+
+
 def entry_digest(wildcards):
     """Digest of the model's registry entry: the entry's edit, and no other, makes its jobs run again."""
     return digest(asdict(MODELS[wildcards.model]))

@@ -14,6 +14,7 @@ rule model_chunk:
     """Run {wildcards.model} on chunk {wildcards.chunk} of benchmark {wildcards.benchmark}; a killed job goes on where it was."""
     input:
         environment=environment_ok,
+        weights=weights_ok,
         conformance="results/conformance/{model}.json",
         structures=chunk_structures,
     output:
@@ -42,6 +43,7 @@ rule material:
     """Run {wildcards.model} on one material by itself: of a benchmark's list, or your own in structures/."""
     input:
         environment=environment_ok,
+        weights=weights_ok,
         conformance="results/conformance/{model}.json",
         structure=material_structure,
     output:

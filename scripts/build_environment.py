@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import TextIO
 
 PYTHON = (3, 11)
+# Pins whose own requirements are wrong or out of date: `# no-deps: NAME==VERSION`, a comment to pip.
+NO_DEPS = re.compile(r"^# no-deps: (\S+)$", flags=re.MULTILINE)
 # Patterns in pip's output, and what to do about them; the first that matches counts.
 MENDS = (
     (r"No space left on device", "the disk is full: free some space, or put TARGET_DIR on another disk"),
@@ -124,6 +126,9 @@ def build(family: str, pins: Path, target: Path, ok_file: Path, log: Path) -> No
         run([sys.executable, "-m", "venv", target], log, held)
         run([python, "-m", "pip", "install", "--no-input", "-r", pins], log, held)
         run([python, "-m", "pip", "check"], log, held)
+        alone = NO_DEPS.findall(pins.read_text(encoding="utf-8"))
+        if alone:
+            run([python, "-m", "pip", "install", "--no-input", "--no-deps", *alone], log, held)
         freeze = run([python, "-m", "pip", "freeze"], log, held)
         partial = ok_file.with_name(ok_file.name + ".part")
         partial.write_text(freeze, encoding="utf-8")

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,6 +17,7 @@ from pesbench.config import benchmark_module
 from pesbench.failures import Failure, stage
 from pesbench.files import write_atomic
 from pesbench.naming import chunk_records, journal_of, kept_file
+from pesbench.packages import package_versions
 from pesbench.records import (
     Record,
     append,
@@ -34,8 +34,6 @@ from pesbench.records import (
 if TYPE_CHECKING:
     from pesbench.models.loaders import Model
     from pesbench.models.registry import ModelEntry
-
-PACKAGES = ("torch", "chgnet", "sevenn", "ase", "pymatgen", "numpy", "spglib", "phonopy")
 
 
 @dataclass(frozen=True)
@@ -91,17 +89,6 @@ def digests_of(
     }
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of the packages that the numbers depend on, as far as they are installed."""
-    found = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
 def evaluate(
     job: Job,
     module: ModuleType,
@@ -154,7 +141,7 @@ def evaluate(
         peak_memory_mb=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         model_seconds=round(model.seconds - seconds, 3),
         evaluations=model.evaluations - evaluations,
-        versions=versions(),
+        versions=package_versions(),
     )
 
 

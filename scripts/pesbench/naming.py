@@ -46,6 +46,16 @@ def merged_records(benchmark: str, model: str) -> str:
     return f"{RESULTS}/{benchmark}/{model}/records.jsonl"
 
 
+def weights(model: str) -> str:
+    """List of the fetched weights of one model, in the format of sha256sum; it stands for the verified files."""
+    return f"{RESULTS}/inputs/weights/{model}.sha256"
+
+
+def weights_folder(model: str) -> str:
+    """Folder of the fetched weights of one model."""
+    return f"{RESULTS}/inputs/weights/{model}"
+
+
 def conformance(model: str) -> str:
     """Result of the conformance check of one model in its environment."""
     return f"{RESULTS}/conformance/{model}.json"

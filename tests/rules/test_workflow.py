@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from pesbench.models.registry import load_registry
 
 ROOT = Path(__file__).resolve().parents[2]
 RULE_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
@@ -382,7 +386,7 @@ def rules_of(path: Path) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-COLLECTORS = ("all", "supplement", "fetch_inputs")
+COLLECTORS = ("all", "supplement", "fetch_inputs", "fetch_weights")
 RULES = {name: text for path in RULE_FILES for name, text in rules_of(path).items() if name not in COLLECTORS}
 
 
@@ -427,3 +431,24 @@ def test_what_a_job_is_told_is_json(unbuilt: Any) -> None:
             own = [job for job in jobs if (job["benchmark"], job["model"]) == (benchmark, model)]
             given = [material for job in own for material in job["structures"]]
             assert len(own) == math.ceil(number / CHUNK) and len(given) == len(set(given)) == number
+
+
+# ------------------------------------------------------------------ fetched weights
+
+
+def test_weights_come_from_a_mirror_and_are_verified(workflow: Any, tmp_path: Path) -> None:
+    model, listing = "m3gnet-matgl-pes", "results/inputs/weights/m3gnet-matgl-pes.sha256"
+    checkpoint = load_registry(ROOT / "data/models.yaml").get(model).checkpoint
+    folder = tmp_path / "mirror" / checkpoint.mirror
+    folder.mkdir(parents=True)
+    for name, sha256 in checkpoint.files.items():
+        (folder / name).write_bytes(name.encode())
+        workflow.edit("data/models.yaml", sha256, hashlib.sha256(name.encode()).hexdigest())
+    here = {"PESBENCH_WEIGHTS": str(tmp_path / "mirror")}
+    workflow.succeed(listing, env=here)
+    assert (workflow.root / "results/inputs/weights" / model / "state.pt").read_bytes() == b"state.pt"
+    (folder / "state.pt").write_bytes(b"another file")
+    shutil.rmtree(workflow.root / "results/inputs")
+    output = workflow.fail(listing, env=here)
+    assert "state.pt: is not the pinned file and was thrown away" in output
+    assert not (workflow.root / listing).exists()

@@ -166,12 +166,29 @@ def test_explains_pips_output(output: str, message: str) -> None:
     assert build_environment.explain(output).startswith(message)
 
 
-@pytest.mark.parametrize("family", ["driver", "chgnet", "sevennet"])
+def test_what_contradicts_the_rest_is_installed_alone(pins: Path) -> None:
+    make_wheel(pins.parent / "wheels", "gamma", "3.0", "beta<2")
+    pins.write_text(pins.read_text() + "# gamma asks for an old beta\n# no-deps: gamma==3.0\n")
+    done = run(pins)
+    assert done.returncode == 0, done.stderr
+    assert (pins.parent / "toy.ok").read_text() == "alpha==1.0\nbeta==2.0\ngamma==3.0\n"
+    subprocess.run([pins.parent / "venv/bin/python", "-c", "import gamma"], check=True)
+
+
+@pytest.mark.parametrize("family", ["m3gnet", "matgl-dgl"])
+def test_conda_installs_alone_what_pip_does(family: str) -> None:
+    envs = SCRIPT.parent.parent / "envs"
+    alone = build_environment.NO_DEPS.findall((envs / f"{family}.txt").read_text())
+    script = (envs / f"{family}.post-deploy.sh").read_text()
+    assert alone and script.endswith(f"install --no-deps {' '.join(alone)}\n")
+
+
+@pytest.mark.parametrize("family", ["driver", "chgnet", "sevennet", "m3gnet", "matgl-dgl"])
 def test_pins_are_complete_and_portable(family: str) -> None:
     envs = SCRIPT.parent.parent / "envs"
     lines = [line for line in (envs / f"{family}.txt").read_text().splitlines() if not line.startswith("#")]
     assert all(line.count("==") == 1 and "+" not in line and "@" not in line for line in lines)
-    assert any(line.startswith("torch==") for line in lines) == (family != "driver")
+    assert any(line.startswith("torch==") for line in lines) == (family not in ("driver", "m3gnet"))
     assert {"pytest", "PyYAML", "ase", "pymatgen", "pandas", "rich"} <= {
         line.split("==")[0] for line in lines
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import re
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from pesbench.errors import CheckpointError, ConfigError
 from pesbench.models.loaders import load_model
 from pesbench.models.registry import Registry, load_registry
+from pesbench.naming import weights_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "data/models.yaml"
@@ -33,7 +35,13 @@ def changed(folder: Path, old: str, new: str) -> Path:
 
 
 def test_shipped_models(registry: Registry) -> None:
-    assert registry.environments() == {"emt": "driver", "chgnet-0.3.0": "chgnet", "sevennet-0": "sevennet"}
+    assert registry.environments() == {
+        "emt": "driver",
+        **dict.fromkeys(("chgnet-0.3.0", "chgnet-0.2.0", "chgnet-r2scan"), "chgnet"),
+        **dict.fromkeys(("sevennet-0", "sevennet-l3i5", "sevennet-mf-0"), "sevennet"),
+        "m3gnet-mp-2021.2.8-efs": "m3gnet",
+        "m3gnet-matgl-pes": "matgl-dgl",
+    }
     for entry in registry.models.values():
         assert entry.conformance is not None and len(entry.conformance.structures) >= 5
         assert (ROOT / "envs" / f"{entry.environment}.txt").is_file()
@@ -45,7 +53,7 @@ def test_pinned_versions_are_those_of_the_environment(registry: Registry) -> Non
         pins = (ROOT / "envs" / f"{entry.environment}.txt").read_text()
         assert entry.conformance is not None
         for package, version in entry.conformance.environment.items():
-            assert re.search(rf"^{package}=={re.escape(version)}$", pins, flags=re.MULTILINE), (
+            assert re.search(rf"^(# no-deps: )?{package}=={re.escape(version)}$", pins, flags=re.MULTILINE), (
                 package,
                 version,
             )
@@ -94,6 +102,13 @@ def test_unknown_model_names_the_nearest(registry: Registry) -> None:
         ("models:\n", "modles:\n", "unknown key 'modles', did you mean 'models'"),
         ("models:\n", "models: [\n", "is not valid YAML"),
         ("forces_are_gradients: true", "forces_are_gradients: 1", "must be true or false"),
+        ("url: https://", "url: http://", "must begin with https://"),
+        (
+            "        model.pt: 6",
+            "        ../model.pt: 6",
+            "'../model.pt', must be a plain name, without folders",
+        ),
+        ("        model.pt: 6", "        model.pt: x", "model.pt is 'x2678f"),
     ],
 )
 def test_mistakes_have_one_message(old: str, new: str, message: str, tmp_path: Path) -> None:
@@ -126,6 +141,26 @@ def test_file_checkpoint_counts_from_the_registry(tmp_path: Path) -> None:
     (tmp_path / "w").mkdir()
     (tmp_path / "w/x.pt").write_bytes(b"x")
     with pytest.raises(CheckpointError, match=f"was not opened: SHA-256 expected {sha256}, found 2d7116"):
+        load_model(entry)
+
+
+def test_fetched_checkpoint_is_verified_before_it_is_opened(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = registry.get("m3gnet-matgl-pes")
+    listing = (
+        f"{entry.checkpoint.files['model.pt']}  model.pt\n{entry.checkpoint.files['state.pt']}  state.pt\n"
+    )
+    assert entry.checkpoint_sha256 == hashlib.sha256(listing.encode()).hexdigest()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(
+        CheckpointError, match=r"model\.pt cannot be read: No such file.*; fetch it with: make weights"
+    ):
+        load_model(entry)
+    folder = tmp_path / weights_folder(entry.name)
+    folder.mkdir(parents=True)
+    (folder / "model.pt").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match=r"model\.pt is not the pinned checkpoint and was not opened"):
         load_model(entry)
 
 

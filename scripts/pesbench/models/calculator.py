@@ -37,6 +37,15 @@ class Evaluation:
 Evaluate = Callable[["Atoms"], Evaluation]
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """What a family's loader gives back."""
+
+    evaluate: Evaluate
+    elements: frozenset[str]
+    parameters: int
+
+
 class PesCalculator(Calculator):
     """ASE calculator around ``evaluate``.
 

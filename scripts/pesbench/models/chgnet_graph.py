@@ -6,12 +6,12 @@ backward pass gives forces and stress, and no rounding of fractional coordinates
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pesbench.errors import PesbenchError
+from pesbench.models.edges import Edges, directed_edges, packed, pairs_of_bonds
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -21,54 +21,10 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float64]
 
-SAME_SITE_ANG = 1e-8
-_OFFSET = 512  # periodic images -512..511 fit into 10 bits each
-
-
-@dataclass(frozen=True)
-class Edges:
-    """Directed edges center -> neighbor: indices (n,), periodic image (n, 3), distance (n,)."""
-
-    center: Ints
-    neighbor: Ints
-    image: Ints
-    distance_ang: Floats
-
-    def select(self, keep: NDArray[np.bool_]) -> Edges:
-        """Return the edges that are marked."""
-        return Edges(self.center[keep], self.neighbor[keep], self.image[keep], self.distance_ang[keep])
-
-
-def directed_edges(atoms: Atoms, cutoff_ang: float) -> Edges:
-    """Find every neighbor within the cutoff; an edge whose reverse was rounded out of it is left out."""
-    from pymatgen.optimization.neighbors import find_points_in_spheres
-
-    positions = np.ascontiguousarray(atoms.positions, dtype=float)
-    center, neighbor, image, distance = find_points_in_spheres(
-        positions,
-        positions,
-        r=cutoff_ang,
-        pbc=np.ascontiguousarray(atoms.pbc, dtype=np.int64),
-        lattice=np.ascontiguousarray(atoms.cell.array, dtype=float),
-        tol=SAME_SITE_ANG,
-    )
-    found = Edges(center, neighbor, image.astype(np.int64), distance)
-    edges = found.select((center != neighbor) | (distance > SAME_SITE_ANG))
-    paired = np.isin(_key(edges, reverse=True), _key(edges))
-    return edges if paired.all() else edges.select(paired)
-
-
-def _key(edges: Edges, reverse: bool = False) -> Ints:
-    """One integer that identifies a directed edge, or its reverse."""
-    first, second = (edges.neighbor, edges.center) if reverse else (edges.center, edges.neighbor)
-    image = (-edges.image if reverse else edges.image) + _OFFSET
-    packed = (image[:, 0] << 20) | (image[:, 1] << 10) | image[:, 2]
-    return (first << 47) | (second << 30) | packed
-
 
 def undirected(edges: Edges) -> tuple[Ints, Ints]:
     """Return directed -> undirected edge (n,) and undirected -> its first directed edge (n / 2,)."""
-    keys = np.minimum(_key(edges), _key(edges, reverse=True))
+    keys = np.minimum(packed(edges), packed(edges, reverse=True))
     _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
     return inverse.astype(np.int64), first.astype(np.int64)
 
@@ -78,16 +34,8 @@ def angles(edges: Edges, to_undirected: Ints, cutoff_ang: float) -> Ints:
 
     Two different bonds of one atom make an angle; the first may equal the cutoff, the second is shorter.
     """
-    short = np.flatnonzero(edges.distance_ang <= cutoff_ang)
-    short = short[np.argsort(edges.center[short], kind="stable")]
-    counts = np.bincount(edges.center[short])
-    repeats = np.repeat(counts, counts)  # how many partners each short bond has, itself included
-    starts = np.repeat(np.cumsum(counts) - counts, counts)
-    first = np.repeat(np.arange(short.size), repeats)
-    within = np.arange(first.size) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    second = np.repeat(starts, repeats) + within
-    one, two = short[first], short[second]
-    keep = (one != two) & (edges.distance_ang[two] < cutoff_ang)
+    one, two = pairs_of_bonds(edges, cutoff_ang)
+    keep = edges.distance_ang[two] < cutoff_ang
     one, two = one[keep], two[keep]
     return np.stack([edges.center[one], to_undirected[one], one, to_undirected[two], two], axis=1)
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pesbench.models.loaders import Model
 
 # quantity -> key of the tolerance, unit
+#: Packages whose version is recorded and decides no model's numbers.
+NO_PART_IN_A_MODEL = frozenset({"python", "phonopy", "spglib"})
 QUANTITIES = {
     "energy_ev_per_atom": ("ev_per_atom", "eV/atom"),
     "force_ev_per_ang": ("ev_per_ang", "eV/A"),
@@ -201,7 +203,11 @@ def pin(model: Model, structures: Mapping[str, Atoms], tolerance: Mapping[str, f
 
     Structures with an element that the model does not know are left out.
     """
-    versions = {name: version.split("+")[0] for name, version in model.versions.items()}
+    versions = {
+        name: version.split("+")[0]
+        for name, version in model.versions.items()
+        if name not in NO_PART_IN_A_MODEL
+    }
     lines = [
         "    conformance:",
         f"      environment: {{{', '.join(f'{name}: {version!r}' for name, version in versions.items())}}}",

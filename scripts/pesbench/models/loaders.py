@@ -6,10 +6,10 @@ import contextlib
 import hashlib
 import importlib.util
 import io
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +18,12 @@ from ase.data import chemical_symbols
 
 from pesbench.config import check_keys
 from pesbench.errors import CheckpointError, ConfigError
-from pesbench.models.calculator import ElementError, Evaluate, Evaluation, NonFiniteError, PesCalculator
+from pesbench.models.calculator import ElementError, Evaluation, Loaded, NonFiniteError, PesCalculator
+from pesbench.models.m3gnet import load_m3gnet, load_matgl
+from pesbench.naming import weights_folder
+from pesbench.packages import package_versions
 
-__all__ = ["ElementError", "Model", "NonFiniteError", "load_model", "package_versions", "set_threads"]
+__all__ = ["ElementError", "Model", "NonFiniteError", "load_model", "set_threads"]
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 
     from pesbench.models.registry import ModelEntry
 
-VERSIONS = ("ase", "numpy", "pymatgen", "torch", "chgnet", "sevenn", "e3nn", "matscipy")
+CPU_ONLY = frozenset(
+    {"ase", "matgl-dgl", "m3gnet"}
+)  # the pinned wheels of dgl and TensorFlow are for the CPU
 # The elements up to plutonium that the Materials Project's trajectories (MPtrj) lack. CHGNet has random,
 # untrained embeddings for them and answers without a word.
 UNTRAINED_IN_MPTRJ = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
@@ -63,15 +68,6 @@ class Model:
         return self.calculator.elements
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """What a family's loader gives back."""
-
-    evaluate: Evaluate
-    elements: frozenset[str]
-    parameters: int
-
-
 def load_model(entry: ModelEntry, device: str = "cpu") -> Model:
     """Verify and load one model.
 
@@ -95,7 +91,7 @@ def load_model(entry: ModelEntry, device: str = "cpu") -> Model:
             f"{entry.name}: dtype is {entry.dtype}, but family {entry.family.name} runs in {dtype}"
         )
     checkpoint = verified_checkpoint(entry)
-    where = _device(device) if entry.family.name != "ase" else "cpu"
+    where = "cpu" if entry.family.name in CPU_ONLY else _device(device)
     loaded = loader(entry, checkpoint, where)
     if loaded.parameters != entry.parameters:
         raise CheckpointError(
@@ -118,6 +114,8 @@ def checkpoint_path(entry: ModelEntry) -> Path:
     """Return where the weights should be, without importing the package that carries them."""
     if entry.checkpoint.where == "file":
         return Path(entry.checkpoint.path)
+    if entry.checkpoint.where == "fetched":
+        return Path(weights_folder(entry.name))
     spec = importlib.util.find_spec(entry.checkpoint.package)
     if spec is None or not spec.submodule_search_locations:
         raise CheckpointError(
@@ -128,40 +126,41 @@ def checkpoint_path(entry: ModelEntry) -> Path:
 
 
 def verified_checkpoint(entry: ModelEntry) -> Path | None:
-    """Return the path of the weights if their SHA-256 is the pinned one; None where there are none."""
+    """Return the path of the weights if every SHA-256 is the pinned one; None where there are none."""
     if entry.checkpoint.where == "none":
         return None
     path = checkpoint_path(entry)
+    files = {path / name: sha256 for name, sha256 in entry.checkpoint.files.items()}
+    for file, sha256 in (files or {path: entry.checkpoint.sha256}).items():
+        _verify(entry, file, sha256)
+    return path
+
+
+def _verify(entry: ModelEntry, path: Path, sha256: str) -> None:
+    mend = {
+        "wheel": f"rebuild the environment '{entry.environment}'",
+        "fetched": "fetch it with: make weights",
+    }.get(entry.checkpoint.where, "fetch the file again")
     try:
         with path.open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise CheckpointError(f"{entry.name}: the weights {path} cannot be read: {error.strerror}") from error
-    if found != entry.checkpoint.sha256:
-        in_wheel = entry.checkpoint.where == "wheel"
-        mend = f"rebuild the environment '{entry.environment}'" if in_wheel else "fetch the file again"
+        reason = f"the weights {path} cannot be read: {error.strerror}; {mend}"
+        raise CheckpointError(f"{entry.name}: {reason}") from error
+    if found != sha256:
         raise CheckpointError(
             f"{entry.name}: {path} is not the pinned checkpoint and was not opened: "
-            f"SHA-256 expected {entry.checkpoint.sha256}, found {found}; {mend}"
+            f"SHA-256 expected {sha256}, found {found}; {mend}"
         )
-    return path
 
 
 def set_threads(count: int) -> None:
     """Let the model compute with this many threads; the same number gives the same bits."""
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(count)
     if importlib.util.find_spec("torch") is not None:
         import torch
 
         torch.set_num_threads(count)
-
-
-def package_versions() -> dict[str, str]:
-    """Return the versions of the packages that decide a model's numbers, as far as they are installed."""
-    found = {}
-    for package in VERSIONS:
-        with contextlib.suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found
 
 
 def _device(asked: str) -> str:
@@ -261,4 +260,6 @@ LOADERS: dict[str, tuple[Callable[[ModelEntry, Path | None, str], Loaded], str]]
     "ase": (_load_ase, "float64"),
     "chgnet": (_load_chgnet, "float32"),
     "sevennet": (_load_sevennet, "float32"),
+    "matgl-dgl": (load_matgl, "float32"),
+    "m3gnet": (load_m3gnet, "float32"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,13 @@ from pesbench.errors import ConfigError
 SHA256 = re.compile(r"[0-9a-f]{64}")
 DOI = re.compile(r"10\.\d{4,}/\S+")
 DTYPES = ("float32", "float64")
-WHERE = {"none": (), "wheel": ("package", "path", "sha256"), "file": ("path", "sha256")}
+WHERE: dict[str, dict[str, type]] = {
+    "none": {},
+    "wheel": {"package": str, "path": str, "sha256": str},
+    "file": {"path": str, "sha256": str},
+    "fetched": {"url": str, "mirror": str, "files": dict},
+}
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 TOLERANCES = ("ev_per_atom", "ev_per_ang", "gpa")
 TEXT = {"family": str, "dtype": str, "level_of_theory": str, "licence": str, "citation": str}
 REQUIRED = {**TEXT, "checkpoint": dict, "training": dict, "parameters": int, "forces_are_gradients": bool}
@@ -34,12 +41,29 @@ class Family:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Where the weights lie: in an installed package (``wheel``), in a ``file``, or nowhere (``none``)."""
+    """Where the weights lie: in an installed package (``wheel``), in a ``file``, ``fetched``, or nowhere (``none``).
+
+    Attributes
+    ----------
+    sha256
+        Of the one file; where several are fetched, of their list in the format of sha256sum.
+    url, mirror
+        Where the files are fetched from: the publisher's address, and the name of their folder in a local mirror.
+    files
+        SHA-256 of each fetched file.
+    """
 
     where: str
     path: str = ""
     package: str = ""
     sha256: str = "none"
+    url: str = ""
+    mirror: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def listing(self) -> str:
+        """Return the list of the fetched files in the format of sha256sum."""
+        return "".join(f"{sha256}  {name}\n" for name, sha256 in sorted(self.files.items()))
 
 
 @dataclass(frozen=True)
@@ -215,12 +239,26 @@ def _checkpoint(raw: Any, where: str, folder: Path) -> Checkpoint:
     kind = raw.get("where")
     if kind not in WHERE:
         raise ConfigError(f"{where}: where is {kind!r}, must be one of {', '.join(WHERE)}")
-    section = dict(_check_section(raw, {"where": str, **dict.fromkeys(WHERE[kind], str)}, {}, where))
-    if "sha256" in section:
-        _match(section["sha256"], SHA256, "64 hexadecimal digits in lower case", f"{where}: sha256")
+    section = dict(_check_section(raw, {"where": str, **WHERE[kind]}, {}, where))
+    hashes = section.get("files", {key: section[key] for key in ("sha256",) if key in section})
+    for name, sha256 in hashes.items():
+        _match(str(sha256), SHA256, "64 hexadecimal digits in lower case", f"{where}: {name}")
     if kind == "file":
         section["path"] = str((folder / section["path"]).resolve())
+    if kind == "fetched":
+        _check_fetched(section, where)
+        section["sha256"] = hashlib.sha256(Checkpoint(**section).listing().encode()).hexdigest()
     return Checkpoint(**section)
+
+
+def _check_fetched(section: Mapping[str, Any], where: str) -> None:
+    """Check the address, and that no name of a file or a folder leads elsewhere."""
+    if not section["files"]:
+        raise ConfigError(f"{where}: files is empty; list each file with its SHA-256")
+    if not section["url"].startswith("https://"):
+        raise ConfigError(f"{where}: url is '{section['url']}', must begin with https://")
+    for name in (section["mirror"], *section["files"]):
+        _match(str(name), FILE_NAME, "a plain name, without folders", f"{where}: name")
 
 
 def _match(value: str, pattern: re.Pattern[str], form: str, where: str) -> None:
