@@ -6,10 +6,11 @@ DRIVER := .venvs/driver
 # The families that `make test` tests: those of the main job, and every other one whose environment stands.
 BUILT = $(filter-out driver,$(patsubst .venvs/%.ok,%,$(wildcard .venvs/*.ok)))
 FAMILIES = $(sort chgnet sevennet $(BUILT))
+ASKED = $(if $(filter file,$(origin FAMILIES)),$(shell $(DRIVER)/bin/python scripts/list_models.py --environments),$(FAMILIES))
 RUN = PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --rerun-incomplete --quiet host rules reason \
 	$(if $(MATERIALS),--config materials=$(MATERIALS))
 
-.PHONY: paper test check weights bench clean help
+.PHONY: paper test check environments models weights bench clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -29,6 +30,15 @@ test: $(DRIVER).ok  ## set everything up, pass the tests
 	@$(MAKE) --no-print-directory weights || echo "some weights could not be fetched: the tests of their models are skipped"
 	@$(DRIVER)/bin/python -m pytest tests
 	@for family in $(FAMILIES); do .venvs/$$family/bin/python -m pytest tests/contract || exit 1; done
+
+# The environments that `make environments` builds: all families', or those that FAMILIES names.
+environments: $(DRIVER).ok  ## build the families' environments (FAMILIES="mace orb" for some); says their size first
+	@$(DRIVER)/bin/python scripts/list_models.py --sizes $(ASKED)
+	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake $(ASKED:%=.venvs/%.ok) --cores 1 --keep-going --quiet all
+
+models: $(DRIVER).ok  ## every registered model: installed, weights, conformant, cost per atom
+	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake prove_models --cores $(CORES) --keep-going --quiet all || true
+	@$(DRIVER)/bin/python scripts/list_models.py
 
 weights: $(DRIVER).ok  ## fetch the weights that no package brings (from $$PESBENCH_WEIGHTS, where it is set)
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake fetch_weights --cores 1 --keep-going --quiet all

@@ -5,25 +5,44 @@ INPUTS: RUN, MODELS, CHUNKS ... of setup.smk. OUTPUTS: the functions below.
 
 def environment_ok(wildcards):
     """The file that says that the model's environment stands; nothing for the environment that drives the workflow."""
-    environment = MODELS[wildcards.model].environment
+    environment = REGISTRY.models[wildcards.model].environment
     return [] if CONDA or environment == "driver" else f".venvs/{environment}.ok"
 
 
 def python(wildcards):
     """The interpreter of the model's environment."""
-    environment = MODELS[wildcards.model].environment
+    environment = REGISTRY.models[wildcards.model].environment
     return "python" if CONDA else f".venvs/{environment}/bin/python"
 
 
 def weights_ok(wildcards):
     """The list of the model's fetched weights; nothing for a model whose weights are installed with it."""
-    fetched = MODELS[wildcards.model].checkpoint.where == "fetched"
+    fetched = REGISTRY.models[wildcards.model].checkpoint.where == "fetched"
     return naming.weights(wildcards.model) if fetched else []
+
+
+def weights_to_fetch():
+    """The lists of fetched weights of every model whose environment stands."""
+    return [
+        naming.weights(name)
+        for name, entry in REGISTRY.models.items()
+        if entry.checkpoint.where == "fetched"
+        and is_installed(entry.environment, Path())
+    ]
+
+
+def provable():
+    """The proofs of every model whose environment, weights and pinned values are there."""
+    return [
+        naming.conformance(name)
+        for name, entry in REGISTRY.models.items()
+        if standing(entry, Path()).provable
+    ]
 
 
 def entry_digest(wildcards):
     """Digest of the model's registry entry: the entry's edit, and no other, makes its jobs run again."""
-    return digest(asdict(MODELS[wildcards.model]))
+    return digest(asdict(REGISTRY.models[wildcards.model]))
 
 
 def chunk_tasks(wildcards):

@@ -17,6 +17,7 @@ from pesbench.chunks import balanced_chunks
 from pesbench.config import benchmark_module, resolve, select_materials
 from pesbench.errors import PesbenchError
 from pesbench.models.registry import load_registry
+from pesbench.models.zoo import is_installed, standing
 from pesbench.records import digest
 
 try:

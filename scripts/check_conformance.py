@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pesbench.errors import PesbenchError
-from pesbench.models.conformance import check, load_structures, require
+from pesbench.models.conformance import check, load_structures, milliseconds_per_atom, require
 from pesbench.models.loaders import load_model, set_threads
 from pesbench.models.registry import load_registry
 
@@ -26,13 +26,16 @@ def main() -> int:
         set_threads(1)
         entry = load_registry(args.registry).get(args.model)
         model = load_model(entry, args.device)
-        result = check(model, entry, load_structures(args.structures))
+        structures = load_structures(args.structures)
+        result = check(model, entry, structures)
         require(result)
+        cost = milliseconds_per_atom(model, structures[result.differences[0].structure])
     except PesbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(json.dumps({**result.as_dict(), "device": model.device}, indent=1) + "\n")
+    kept = {**result.as_dict(), "device": model.device, "milliseconds_per_atom": cost}
+    args.output.write_text(json.dumps(kept, indent=1) + "\n")
     worst = result.worst
     print(
         f"{args.model}: conformant in {len(result.differences)} numbers; "

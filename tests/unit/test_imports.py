@@ -29,9 +29,10 @@ MODELS_AND_BELOW = {
     "naming",
     "errors",
     "files",
+    "packages",
     "published",
 }
-STANDARD_LIBRARY_ONLY = {"config", "naming", "chunks", "errors", "files", "published"}
+STANDARD_LIBRARY_ONLY = {"config", "naming", "chunks", "errors", "files", "packages", "published"}
 LIGHT = ("pesbench.benchmarks.surfaces", "pesbench.config", "pesbench.models.registry")
 HEAVY = {"torch", "pymatgen", "ase", "pandas", "matplotlib", "numpy"}
 Edge = tuple[str, str]

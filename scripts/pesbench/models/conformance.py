@@ -6,6 +6,8 @@ A wrong package version loads the same weights without an error and answers nons
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pesbench.models.loaders import Model
 
 # quantity -> key of the tolerance, unit
+TIMED_ATOMS = 64
 #: Packages whose version is recorded and decides no model's numbers.
 NO_PART_IN_A_MODEL = frozenset({"python", "phonopy", "spglib"})
 QUANTITIES = {
@@ -110,6 +113,23 @@ def measure(model: Model, atoms: Atoms) -> Pinned:
         force_ev_per_ang=tuple(work.get_forces()[0].tolist()),
         stress_gpa=tuple((work.get_stress() * EV_PER_ANG3_IN_GPA).tolist()),
     )
+
+
+def milliseconds_per_atom(model: Model, atoms: Atoms) -> float:
+    """Return what one evaluation costs: of three, on a supercell of at least 64 atoms, the fastest.
+
+    CPU time where the model runs on the CPU, as other work on the machine would count too; wall time on a GPU.
+    """
+    clock = time.process_time if model.device == "cpu" else time.perf_counter
+    copies = math.ceil((TIMED_ATOMS / len(atoms)) ** (1 / 3))
+    seconds = []
+    for _ in range(3):
+        measured = atoms.repeat(copies)
+        model.calculator.reset()  # it remembers the last structure
+        started = clock()
+        measure(model, measured)
+        seconds.append(clock() - started)
+    return round(1000 * min(seconds) / len(measured), 4)
 
 
 def check(model: Model, entry: ModelEntry, structures: Mapping[str, Atoms]) -> ConformanceResult:
