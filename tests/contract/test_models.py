@@ -1,23 +1,27 @@
 """What every model must do, whatever its family. A model of the registry is under contract by being in it.
 
+A family whose weights cannot be had everywhere is under contract by a tiny model too: one line in tiny.TINY.
 Only the models whose package this environment has are tested; the families' environments run the same file.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import importlib.metadata
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ase import Atoms
+import tiny
+from ase import Atoms, units
 
-from pesbench.errors import PesbenchError
-from pesbench.models.calculator import ElementError, NonFiniteError
+from pesbench.errors import ConformanceError, PesbenchError
+from pesbench.models.calculator import ElementError, Evaluation, NonFiniteError, PesCalculator
 from pesbench.models.conformance import check, load_structures, require
 from pesbench.models.loaders import Model, load_model, set_threads
-from pesbench.models.registry import load_registry
+from pesbench.models.registry import ModelEntry, load_registry
 from pesbench.naming import weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,26 +38,35 @@ ROUNDING = {"float64": 1e-9, "float32": 2e-4}
 ORDER_MATTERS = {"m3gnet-matgl-pes": 1e-3}
 
 
-def available(name: str) -> bool:
-    return importlib.util.find_spec(REGISTRY.get(name).family.package) is not None
-
-
 @pytest.fixture(scope="module")
 def monkeypatch_module() -> Iterator[pytest.MonkeyPatch]:
     with pytest.MonkeyPatch.context() as patch:
         yield patch
 
 
-@pytest.fixture(scope="module", params=list(REGISTRY.models))
-def model(request: pytest.FixtureRequest, monkeypatch_module: pytest.MonkeyPatch) -> Model:
-    entry = REGISTRY.get(request.param)
-    if not available(request.param):
-        pytest.skip(
-            f"{entry.family.package} is not installed here: environment '{entry.environment}' tests it"
-        )
-    if entry.checkpoint.where == "fetched" and not (ROOT / weights(entry.name)).is_file():
+@pytest.fixture(scope="module", params=[*REGISTRY.models, *tiny.TINY])
+def entry(
+    request: pytest.FixtureRequest,
+    monkeypatch_module: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> ModelEntry:
+    """A model of the registry or a tiny one, and its weights below the working directory."""
+    name = request.param
+    family = REGISTRY.families[tiny.TINY[name].family] if name in tiny.TINY else REGISTRY.get(name).family
+    if importlib.util.find_spec(family.package) is None:
+        pytest.skip(f"{family.package} is not installed here: environment '{family.environment}' tests it")
+    if name in tiny.TINY:
+        folder = tmp_path_factory.mktemp(name)
+        monkeypatch_module.chdir(folder)
+        return tiny.make(name, folder)
+    if REGISTRY.get(name).checkpoint.where == "fetched" and not (ROOT / weights(name)).is_file():
         pytest.skip("its weights are not here: `make weights` fetches them")
     monkeypatch_module.chdir(ROOT)
+    return REGISTRY.get(name)
+
+
+@pytest.fixture(scope="module")
+def model(entry: ModelEntry) -> Model:
     set_threads(1)
     return load_model(entry)
 
@@ -72,13 +85,52 @@ def results(model: Model, atoms: Atoms) -> tuple[float, np.ndarray, np.ndarray]:
     return work.get_potential_energy(), work.get_forces(), work.get_stress(voigt=False)
 
 
+def distribution(entry: ModelEntry) -> str:
+    """The name under which pip knows the family's package."""
+    return importlib.metadata.packages_distributions()[entry.family.package][0]
+
+
 def derivative(energy, step: float) -> float:
     """Fourth-order central difference."""
     return (8 * (energy(step) - energy(-step)) - (energy(2 * step) - energy(-2 * step))) / (12 * step)
 
 
-def test_conformance(model: Model) -> None:
-    require(check(model, REGISTRY.get(model.name), STRUCTURES))
+def test_conformance(model: Model, entry: ModelEntry) -> None:
+    require(check(model, entry, STRUCTURES))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda e: {"stress_ev_per_ang3": e.stress_ev_per_ang3 / units.GPa}, "GPa and eV/A^3 mixed up"),
+        (lambda e: {"stress_ev_per_ang3": -e.stress_ev_per_ang3}, "wrong sign"),
+        (lambda e: {"forces_ev_per_ang": -e.forces_ev_per_ang}, "wrong sign"),
+        (lambda e: {"energy_ev": e.energy_ev + 0.1}, "energy_ev_per_atom"),
+    ],
+    ids=["gpa", "stress sign", "force sign", "energy offset"],
+)
+def test_wrong_model_of_another_version_is_refused(
+    wrong: Callable[[Evaluation], dict], said: str, model: Model, entry: ModelEntry
+) -> None:
+    def evaluate(atoms: Atoms) -> Evaluation:
+        right = Evaluation(*results(model, atoms))
+        return dataclasses.replace(right, **wrong(right))
+
+    package = distribution(entry)
+    planted = dataclasses.replace(
+        model,
+        versions={**model.versions, package: "0.0.1"},
+        calculator=PesCalculator(model.name, evaluate, model.elements),
+    )
+    with pytest.raises(ConformanceError, match=f"{model.name} must not run: ") as caught:
+        require(check(planted, entry, STRUCTURES))
+    assert said in str(caught.value) and f"{package} 0.0.1 instead of " in str(caught.value)
+
+
+def test_model_is_not_flat(model: Model, atoms: Atoms) -> None:
+    """What follows would hold for a model that always answers zero."""
+    _, forces, stress = results(model, atoms)
+    assert np.abs(forces).max() > 0.05 and np.abs(stress).max() > 1e-3
 
 
 def test_input_is_left_alone(model: Model, atoms: Atoms) -> None:
@@ -104,8 +156,8 @@ def test_one_evaluation_gives_everything(model: Model, atoms: Atoms) -> None:
     assert model.evaluations == before + 1
 
 
-def test_forces_are_minus_the_gradient(model: Model, atoms: Atoms) -> None:
-    if not REGISTRY.get(model.name).forces_are_gradients:
+def test_forces_are_minus_the_gradient(model: Model, atoms: Atoms, entry: ModelEntry) -> None:
+    if not entry.forces_are_gradients:
         pytest.skip("the registry says that its forces are no gradients")
     forces = atoms.get_forces()
     for component in range(3):
@@ -170,12 +222,23 @@ def test_supercell_is_extensive(model: Model, atoms: Atoms) -> None:
         np.testing.assert_allclose(after, before, atol=allowed)
 
 
-def test_same_input_same_bits(model: Model, atoms: Atoms) -> None:
+def test_many_at_once_are_as_one_by_one(model: Model) -> None:
+    if model.evaluate_many is None:
+        pytest.skip("this family evaluates one by one")
+    some = [atoms for atoms in STRUCTURES.values() if set(atoms.get_chemical_symbols()) <= model.elements]
+    for found, atoms in zip(model.evaluate_many(some), some, strict=True):
+        energy, forces, stress = results(model, atoms)
+        assert found.energy_ev == pytest.approx(energy, abs=1e-5)
+        np.testing.assert_allclose(found.forces_ev_per_ang, forces, atol=1e-4)
+        np.testing.assert_allclose(found.stress_ev_per_ang3, stress, atol=1e-5)
+
+
+def test_same_input_same_bits(model: Model, atoms: Atoms, entry: ModelEntry) -> None:
     first = results(model, atoms)
     results(model, STRUCTURES["Pt_slab"])
     model.calculator.reset()
     again = results(model, atoms)
-    fresh = results(load_model(REGISTRY.get(model.name)), atoms)
+    fresh = results(load_model(entry), atoms)
     for one, two, three in zip(first, again, fresh, strict=True):
         assert np.asarray(one).tobytes() == np.asarray(two).tobytes() == np.asarray(three).tobytes()
 
@@ -218,8 +281,7 @@ def test_atoms_on_top_of_each_other_give_no_silent_nan(model: Model, atoms: Atom
         assert model.name in str(error)
 
 
-def test_model_says_where_it_comes_from(model: Model) -> None:
-    entry = REGISTRY.get(model.name)
+def test_model_says_where_it_comes_from(model: Model, entry: ModelEntry) -> None:
     assert model.parameters == entry.parameters
     assert model.checkpoint_sha256 == entry.checkpoint_sha256
-    assert {"ase", "numpy", entry.family.package} <= set(model.versions)
+    assert {"ase", "numpy", distribution(entry)} <= set(model.versions)

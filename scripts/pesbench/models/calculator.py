@@ -35,15 +35,17 @@ class Evaluation:
 
 
 Evaluate = Callable[["Atoms"], Evaluation]
+EvaluateMany = Callable[[Sequence["Atoms"]], list[Evaluation]]
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a family's loader gives back."""
+    """What a family's loader gives back; ``evaluate_many`` where the family computes several structures at once."""
 
     evaluate: Evaluate
     elements: frozenset[str]
     parameters: int
+    evaluate_many: EvaluateMany | None = None
 
 
 class PesCalculator(Calculator):

@@ -18,8 +18,16 @@ from ase.data import chemical_symbols
 
 from pesbench.config import check_keys
 from pesbench.errors import CheckpointError, ConfigError
-from pesbench.models.calculator import ElementError, Evaluation, Loaded, NonFiniteError, PesCalculator
+from pesbench.models.calculator import (
+    ElementError,
+    EvaluateMany,
+    Evaluation,
+    Loaded,
+    NonFiniteError,
+    PesCalculator,
+)
 from pesbench.models.m3gnet import load_m3gnet, load_matgl
+from pesbench.models.mace import load_mace
 from pesbench.naming import weights_folder
 from pesbench.packages import package_versions
 
@@ -51,6 +59,7 @@ class Model:
     parameters: int
     versions: Mapping[str, str]
     calculator: PesCalculator
+    evaluate_many: EvaluateMany | None = None
 
     @property
     def evaluations(self) -> int:
@@ -85,10 +94,10 @@ def load_model(entry: ModelEntry, device: str = "cpu") -> Model:
     """
     if entry.family.name not in LOADERS:
         raise ConfigError(f"{entry.name}: family '{entry.family.name}' has no loader in models/loaders.py")
-    loader, dtype = LOADERS[entry.family.name]
-    if entry.dtype != dtype:
+    loader, *dtypes = LOADERS[entry.family.name]
+    if entry.dtype not in dtypes:
         raise ConfigError(
-            f"{entry.name}: dtype is {entry.dtype}, but family {entry.family.name} runs in {dtype}"
+            f"{entry.name}: dtype is {entry.dtype}, but family {entry.family.name} runs in {' or '.join(dtypes)}"
         )
     checkpoint = verified_checkpoint(entry)
     where = "cpu" if entry.family.name in CPU_ONLY else _device(device)
@@ -107,6 +116,7 @@ def load_model(entry: ModelEntry, device: str = "cpu") -> Model:
         parameters=loaded.parameters,
         versions=package_versions(),
         calculator=PesCalculator(entry.name, loaded.evaluate, loaded.elements),
+        evaluate_many=loaded.evaluate_many,
     )
 
 
@@ -126,14 +136,17 @@ def checkpoint_path(entry: ModelEntry) -> Path:
 
 
 def verified_checkpoint(entry: ModelEntry) -> Path | None:
-    """Return the path of the weights if every SHA-256 is the pinned one; None where there are none."""
+    """Return the path of the weights if every SHA-256 is the pinned one; None where there are none.
+
+    Of several fetched files it is their folder, of a single one the file.
+    """
     if entry.checkpoint.where == "none":
         return None
     path = checkpoint_path(entry)
     files = {path / name: sha256 for name, sha256 in entry.checkpoint.files.items()}
     for file, sha256 in (files or {path: entry.checkpoint.sha256}).items():
         _verify(entry, file, sha256)
-    return path
+    return next(iter(files)) if len(files) == 1 else path
 
 
 def _verify(entry: ModelEntry, path: Path, sha256: str) -> None:
@@ -256,10 +269,12 @@ def _tensor(voigt: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(voigt, dtype=np.float64)[[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
 
 
-LOADERS: dict[str, tuple[Callable[[ModelEntry, Path | None, str], Loaded], str]] = {
+# Family -> its loader and the precisions in which it runs.
+LOADERS: dict[str, tuple[Callable[[ModelEntry, Path | None, str], Loaded], *tuple[str, ...]]] = {
     "ase": (_load_ase, "float64"),
     "chgnet": (_load_chgnet, "float32"),
     "sevennet": (_load_sevennet, "float32"),
     "matgl-dgl": (load_matgl, "float32"),
     "m3gnet": (load_m3gnet, "float32"),
+    "mace": (load_mace, "float32", "float64"),
 }
