@@ -16,6 +16,7 @@ rule phonons_tables:
         records=lambda wildcards: to_score("phonons"),
         published=published_files(),
         manifest="data/manifests/phonons.csv",
+        explanations="data/explanations.csv",
         registry="data/models.yaml",
         code=package(
             "benchmarks/phonons", "metrics", "tables", "typeset", "summary", "records"

@@ -16,6 +16,7 @@ rule surfaces_tables:
         records=lambda wildcards: to_score("surfaces"),
         published="data/published/deng2025_s1_surfaces.csv",
         manifest="data/manifests/deng2025_s1.csv",
+        explanations="data/explanations.csv",
         code=package(
             "benchmarks/surfaces", "metrics", "tables", "typeset", "summary", "records"
         ),

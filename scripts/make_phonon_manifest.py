@@ -19,14 +19,13 @@ SETS = dict(zip(PAPERS, ("deng2025_s3", "loew2024", "mattersim_mt_s5"), strict=T
 HEAD = """\
 # The materials of the phonon benchmarks, one archive of PhononDB each (VASP, PBEsol, displacements of 0.01 A).
 # Source: A. Togo, phonon database at Kyoto University, 2018-04-17, CC BY 4.0, from github.com/WMD-group/phononDB.
-# Made by scripts/make_phonon_manifest.py, explanation: by hand; content_sha256: see pesbench.sources.phonondb.
+# Made by scripts/make_phonon_manifest.py; content_sha256: see pesbench.sources.phonondb.
 """
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("mirror", type=Path)
 mirror = parser.parse_args().mirror
 deng = pd.read_csv("data/published/deng2025_s3_phonons.csv", comment="#").set_index("mp_id")["formula"]
-explanations = pd.read_csv(MANIFEST, comment="#", keep_default_na=False).set_index("mp_id")["explanation"]
 lines = []
 for row in csv.DictReader((mirror / "phonondb" / "index.csv").read_text(encoding="utf-8").splitlines()):
     path, material = mirror / MIRROR_FOLDER / row["archive"], row["mp_id"]
@@ -44,7 +43,6 @@ for row in csv.DictReader((mirror / "phonondb" / "index.csv").read_text(encoding
             "primitive_matrix": json.dumps(file.primitive_matrix.round(12).tolist()),
             "has_born": int(file.nac_params is not None),
             "sets": " ".join(name for column, name in SETS.items() if row[f"in_{column}"] == "1"),
-            "explanation": explanations.get(material, ""),
         }
     )
 write_atomic(MANIFEST, HEAD + pd.DataFrame(lines).to_csv(index=False, lineterminator="\n"))

@@ -4,7 +4,6 @@ make_surface_manifest.py [RECORDS]: CHGNet's merged records; without them every 
 """
 
 import argparse
-import csv
 import json
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from pesbench.tables import read_published
 HEAD = """\
 # Every symmetric, stoichiometric termination at the Miller indices of Deng et al. 2025, Supplementary Table I.
 # row: the published row that it stands for, matched one to one by the published CHGNet values; empty: none.
-# shift: height of the cut in the oriented unit cell. Made by scripts/make_surface_manifest.py; explanation: by hand.
+# shift: height of the cut in the oriented unit cell. Made by scripts/make_surface_manifest.py.
 """
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -28,15 +27,11 @@ ids = published["mp_id"].unique()
 structures = {i: load_prototype(Path(f"data/prototypes/{i}.yaml")).structure for i in ids}
 lines = arguments.records.read_text(encoding="utf-8").splitlines() if arguments.records else []
 gammas = gammas_of(json.loads(line)["record"] for line in lines)
-with open(MANIFEST, encoding="utf-8") as handle:
-    old = csv.DictReader(line for line in handle if not line.startswith("#"))
-    explanations = {int(line["row"]): line["explanation"] for line in old if line["row"]}
 frame = surface_manifest(
     structures,
     published,
     "chgnet_ev_per_ang2",
     gammas,
-    explanations,
     settings.min_slab_ang,
     settings.min_vacuum_ang,
 )

@@ -15,7 +15,7 @@ from pesbench.engine.slabs import Miller, generator, terminations
 if TYPE_CHECKING:
     from pymatgen.core import Structure
 
-COLUMNS = ("mp_id", "formula", "miller", "termination", "shift", "slab_atoms", "row", "explanation")
+COLUMNS = ("mp_id", "formula", "miller", "termination", "shift", "slab_atoms", "row")
 Gammas = Mapping[tuple[str, Miller, str], float]
 
 
@@ -24,7 +24,6 @@ def surface_manifest(
     published: pd.DataFrame,
     column: str,
     gammas: Gammas,
-    explanations: Mapping[int, str],
     min_slab_ang: float,
     min_vacuum_ang: float,
 ) -> pd.DataFrame:
@@ -38,8 +37,6 @@ def surface_manifest(
         The transcribed table; ``column`` holds the published values (eV/angstrom^2) of the model that ``gammas`` is of.
     gammas
         Computed values by (material, Miller index, termination); one that is absent matches nothing.
-    explanations
-        By published row, kept as they are.
 
     Returns
     -------
@@ -58,11 +55,8 @@ def surface_manifest(
         for index, cut in enumerate(cuts):
             row = row_of.get(index)
             atoms = len(slabs.get_slab(shift=cut.shift))
-            note = explanations.get(row, "") if row else ""
             formula = rows["formula"].iloc[0]
-            lines.append(
-                (material, formula, miller_text, cut.label, round(cut.shift, 6), atoms, row or "", note)
-            )
+            lines.append((material, formula, miller_text, cut.label, round(cut.shift, 6), atoms, row or ""))
     return pd.DataFrame(lines, columns=list(COLUMNS))
 
 

@@ -1,8 +1,10 @@
-"""What the papers call a model, and which column of their tables is its (standard library only)."""
+"""What the papers call a model, which column is its, and why a value of ours is off (standard library only)."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping
+from pathlib import Path
 
 #: Deng et al. 2025, surfaces (Supplementary Table I): our model -> (stem of the published column, printed name).
 #: Its "M3GNet" is the original TensorFlow model there.
@@ -43,3 +45,28 @@ MATTERSIM_MT_MODELS: Mapping[str, str] = {
     "mace-mp-0-large": "MACE-MP-0",
     "mattersim-mt-10m": "MatterSim (10M)",
 }
+
+EXPLANATIONS = "data/explanations.csv"
+#: (row of a published table, model or ``*``) -> why our value is off.
+Explanations = Mapping[tuple[str, str], str]
+
+
+def read_explanations(table: str, path: Path = Path(EXPLANATIONS)) -> Explanations:
+    """Return what was found out by hand about the rows of one published table."""
+    with open(path, encoding="utf-8") as handle:
+        lines = [
+            line
+            for line in csv.DictReader(text for text in handle if text[0] != "#")
+            if line["item"] == table
+        ]
+    found: dict[tuple[str, str], str] = {}
+    for line in lines:
+        key = line["row"], line["model"]
+        found[key] = "; ".join(part for part in (found.get(key), line["explanation"]) if part)
+    return found
+
+
+def explain(explanations: Explanations, row: str, model: str) -> str:
+    """Return why a model's value in one row is off, as far as it was found out."""
+    found = (explanations.get((row, key)) for key in (model, "*"))
+    return "; ".join(text for text in found if text)

@@ -78,14 +78,14 @@ def load(root: Path) -> Results:
     """Read the results below a workflow's folder."""
     tables, published = root / "results" / "tables", root / "data" / "published" / "deng2025_s1_surfaces.csv"
     config = yaml.safe_load((root / "results" / "run_config.yaml").read_text(encoding="utf-8"))
-    manifest = read_csv(root / "data" / "manifests" / "deng2025_s1.csv")
+    explained = read_csv(root / "data" / "explanations.csv")
     shipped = config["sources"]["structures"] == "prototypes"
     return Results(
         table=read_csv(tables / "deng2025_s1_surfaces.csv"),
         metrics=read_csv(tables / "deng2025_s1_metrics.csv"),
         terminations=read_csv(tables / "deng2025_s1_terminations.csv"),
         published={row["row"]: row for row in read_csv(published)},
-        flagged={row["row"] for row in manifest if row["explanation"]},
+        flagged={row["row"] for row in explained if row["item"] == "deng2025_s1"},
         claims=json.loads((root / "results" / "claims.json").read_text(encoding="utf-8")),
         config=config,
         records={m: read_records(root / f"results/surfaces/{m}/records.jsonl") for m in config["models"]},

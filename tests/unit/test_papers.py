@@ -10,6 +10,8 @@ import pytest
 
 from pesbench import metrics
 from pesbench.errors import SourceError
+from pesbench.models.registry import load_registry
+from pesbench.published import explain, read_explanations
 from pesbench.sources import paper_text as text
 from pesbench.sources.paper_tables import (
     Table,
@@ -23,7 +25,8 @@ from pesbench.sources.paper_tables import (
 from pesbench.sources.papers import PAPERS, TABLES, table_csv, transcribe
 from pesbench.tables import read_published
 
-PUBLISHED = Path(__file__).parents[2] / "data" / "published"
+ROOT = Path(__file__).parents[2]
+PUBLISHED = ROOT / "data" / "published"
 BY_NAME = {table.name: table for table in TABLES}
 HEADER = "mp-id\tcomposition\tmiller index\tM3GNet\tCHGNet\tMACE\tDFT"
 ROW = "mp-1\tK <sub>2</sub> O\t[1, 0, -1]\t0.100000\t0.200000\t0.300000\t0.400000"
@@ -308,3 +311,19 @@ def test_transcribing_again_gives_the_shipped_bytes(tmp_path: Path) -> None:
     assert sorted(path.name for path in written) == sorted(path.name for path in PUBLISHED.glob("*.csv"))
     for path in written:
         assert path.read_bytes() == (PUBLISHED / path.name).read_bytes(), path.name
+
+
+def test_every_explanation_is_of_a_published_row_and_a_registered_model() -> None:
+    rows = {
+        "deng2025_s1": set(read_published(PUBLISHED / "deng2025_s1_surfaces.csv")["row"].astype(str)),
+        "deng2025_s3": set(read_published(PUBLISHED / "deng2025_s3_phonons.csv")["mp_id"]),
+    }
+    models = {"*", *load_registry(ROOT / "data/models.yaml").models}
+    for table, known in rows.items():
+        found = read_explanations(table, ROOT / "data/explanations.csv")
+        assert found and {row for row, _ in found} <= known and {model for _, model in found} <= models
+
+
+def test_an_explanation_of_every_model_comes_after_the_model_s_own() -> None:
+    found = {("1", "a"): "its own", ("1", "*"): "of all", ("2", "b"): "of b"}
+    assert [explain(found, row, "a") for row in "123"] == ["its own; of all", "", ""]

@@ -83,7 +83,11 @@ def database(published: pd.DataFrame, factor: float = 1.0) -> dict[str, list[Rec
 
 
 def scored(published: pd.DataFrame, references: Mapping[str, list[Record]] | None = None) -> pd.DataFrame:
-    reasons = {"mp-1265": "why it is off", "mp-30300": "must not be shown"}
+    reasons = {
+        ("mp-1265", CHGNET): "why it is off",
+        ("mp-1265", "emt"): "of another model",
+        ("mp-30300", "*"): "must not be shown",
+    }
     return deng.table(planted(published), references or {}, LEVELS, reasons, published)
 
 

@@ -111,7 +111,7 @@ def test_the_manifest_stands_for_all_rows_one_to_one() -> None:
 def test_the_manifest_s_cuts_are_those_of_the_structure_files(material: str) -> None:
     published = read_published(PUBLISHED).query("mp_id == @material")
     structures = {material: load_prototype(ROOT / f"data/prototypes/{material}.yaml").structure}
-    frame = surface_manifest(structures, published, "chgnet_ev_per_ang2", {}, {}, 12.0, 10.0)
+    frame = surface_manifest(structures, published, "chgnet_ev_per_ang2", {}, 12.0, 10.0)
     made = frame[["miller", "termination", "shift", "slab_atoms"]].to_numpy().tolist()
     kept = [
         [line["miller"], line["termination"], float(line["shift"]), int(line["slab_atoms"])]

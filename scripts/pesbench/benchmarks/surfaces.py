@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pesbench.config import number, whole_number
 from pesbench.failures import Failure, stage
 from pesbench.naming import merged_records
-from pesbench.published import PAPER_MODELS
+from pesbench.published import PAPER_MODELS, explain, read_explanations
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -253,12 +253,13 @@ def score(
 
     frame = pd.read_csv(published, comment="#").set_index("row")
     entries = _published_rows(manifest)
-    rows = []
+    explanations, rows = read_explanations("deng2025_s1"), []
     for model in sorted(records):
         of_model = {record.id: record for record in records[model]}
         for entry in entries:
             given, record = frame.loc[int(entry["row"])], of_model.get(entry["mp_id"])
-            rows.append(_scored_row(entry, given, model, record, levels[model]))
+            reason = explain(explanations, entry["row"], model)
+            rows.append(_scored_row(entry, given, model, record, levels[model], reason))
     return pd.DataFrame(rows)
 
 
@@ -273,7 +274,7 @@ def _published_rows(manifest: Path) -> list[dict[str, str]]:
 
 
 def _scored_row(
-    entry: dict[str, str], given: pd.Series, model: str, record: Record | None, level: str
+    entry: dict[str, str], given: pd.Series, model: str, record: Record | None, level: str, reason: str
 ) -> dict[str, Any]:
     """Return one line of the tidy table."""
     column = f"{PAPER_MODELS[model][0]}_ev_per_ang2" if model in PAPER_MODELS else ""
@@ -283,8 +284,9 @@ def _scored_row(
     gamma = float(surface.get("gamma_ev_per_ang2", "nan")) if surface else float("nan")
     status, message = _status(surface, record, entry)
     difference = gamma / published - 1.0
-    reason = entry["explanation"]
-    if not reason and status == "ok" and abs(difference) > EXPLAIN_BEYOND:
+    if not abs(difference) > EXPLAIN_BEYOND:
+        reason = ""
+    elif not reason and status == "ok":
         reason = "unexplained"
     return {
         "row": int(entry["row"]),

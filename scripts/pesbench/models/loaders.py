@@ -8,7 +8,7 @@ import importlib.util
 import io
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -227,16 +227,22 @@ def _load_chgnet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loa
     atom_cutoff = float(network.graph_converter.atom_graph_cutoff)
     bond_cutoff = float(network.graph_converter.bond_graph_cutoff)
 
-    def evaluate(atoms: Atoms) -> Evaluation:
-        graph = build(atoms, atom_cutoff, bond_cutoff, device)
-        energy = network([graph], task="e")["e"].sum() * (len(atoms) if network.is_intensive else 1)
-        gradients = torch.autograd.grad(energy, [graph.atom_frac_coord, graph.lattice])
-        minus_forces, virial = (gradient.cpu().numpy().astype(np.float64) for gradient in gradients)
-        stress = virial / atoms.get_volume() if atoms.cell.rank == 3 else None
-        return Evaluation(energy.item(), -minus_forces, stress)
+    def evaluate_many(many: Sequence[Atoms]) -> list[Evaluation]:
+        graphs = [build(atoms, atom_cutoff, bond_cutoff, device) for atoms in many]
+        energies = network(graphs, task="e")["e"]
+        if network.is_intensive:
+            energies = energies * torch.tensor([len(atoms) for atoms in many], device=energies.device)
+        leaves = [leaf for graph in graphs for leaf in (graph.atom_frac_coord, graph.lattice)]
+        gradients = iter(torch.autograd.grad(energies.sum(), leaves))
+        found = []
+        for atoms, energy in zip(many, energies.tolist(), strict=True):
+            minus_forces, virial = (next(gradients).cpu().numpy().astype(np.float64) for _ in range(2))
+            stress = virial / atoms.get_volume() if atoms.cell.rank == 3 else None
+            found.append(Evaluation(energy, -minus_forces, stress))
+        return found
 
     elements = frozenset(chemical_symbols[1:95]) - UNTRAINED_IN_MPTRJ
-    return Loaded(evaluate, elements, parameters)
+    return Loaded(lambda atoms: evaluate_many([atoms])[0], elements, parameters, evaluate_many)
 
 
 def _load_sevennet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loaded:

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from pesbench.benchmarks.phonons.settings import Settings
 from pesbench.failures import stage
+from pesbench.published import read_explanations
 
 if TYPE_CHECKING:
     import pandas as pd
     from ase.calculators.calculator import Calculator
 
-    from pesbench.records import Record
+from pesbench.records import Record
 
 PROTOCOL = 1
 MANIFEST = "data/manifests/phonons.csv"
@@ -162,7 +163,7 @@ def tables(
 
     models = {name: found for name, found in records.items() if name not in REFERENCES}
     references = {name: found for name, found in records.items() if name in REFERENCES}
-    explanations = {line["mp_id"]: line["explanation"] for line in read_manifest(Path(MANIFEST))}
+    explanations = read_explanations("deng2025_s3")
     registry = load_registry(Path("data/models.yaml")).models
     tidy = deng.table(models, references, levels, explanations, published("deng2025_s3_phonons"))
     counted = stability.table(models, references, levels)

@@ -15,7 +15,7 @@ import pandas as pd
 from pesbench import metrics
 from pesbench.benchmarks.phonons.settings import SADDLE_THZ
 from pesbench.naming import merged_records
-from pesbench.published import PHONON_MODELS
+from pesbench.published import PHONON_MODELS, Explanations, explain
 
 if TYPE_CHECKING:
     from pesbench.records import Record
@@ -60,7 +60,7 @@ def table(
     records: Mapping[str, list[Record]],
     references: Mapping[str, list[Record]],
     levels: Mapping[str, str],
-    explanations: Mapping[str, str],
+    explanations: Explanations,
     published: pd.DataFrame,
 ) -> pd.DataFrame:
     """Set each model's largest frequency beside the published one: one line a (model, published row).
@@ -75,7 +75,7 @@ def table(
     levels
         Level of theory of each model and reference.
     explanations
-        By material: why a row is off.
+        By material and model: why a row is off.
     published
         ``data/published/deng2025_s3_phonons.csv``.
 
@@ -92,7 +92,9 @@ def table(
         for given in published.to_dict("records"):
             material = str(given["mp_id"])
             line = _line(given, model, of_model.get(material), dft.get(material))
-            line["explanation"] = _explanation(line, of_model.get(material), explanations.get(material, ""))
+            line["explanation"] = _explanation(
+                line, of_model.get(material), explain(explanations, material, model)
+            )
             lines.append(line | {"level_of_theory": levels.get(model, "")})
     return pd.DataFrame(lines, columns=list(TABLE_COLUMNS))
 
