@@ -21,9 +21,16 @@ class Failure(Exception):
 
 def is_infrastructure(error: BaseException) -> bool:
     """Return whether an error is the machine's (memory, disk, weights) rather than the material's."""
-    if isinstance(error, MemoryError | RecordError | DiskFullError | CheckpointError | ConformanceError):
+    if isinstance(error, RecordError | DiskFullError | CheckpointError | ConformanceError):
         return True
     if isinstance(error, OSError) and error.errno in _DISK:
+        return True
+    return is_out_of_memory(error)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory is short, the CPU's or a GPU's."""
+    if isinstance(error, MemoryError):
         return True
     return isinstance(error, RuntimeError) and "out of memory" in str(error).lower()
 

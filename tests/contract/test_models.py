@@ -222,11 +222,12 @@ def test_supercell_is_extensive(model: Model, atoms: Atoms) -> None:
         np.testing.assert_allclose(after, before, atol=allowed)
 
 
-def test_many_at_once_are_as_one_by_one(model: Model) -> None:
-    if model.evaluate_many is None:
+def test_many_at_once_are_as_one_by_one(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not model.calculator.batch_atoms:
         pytest.skip("this family evaluates one by one")
+    monkeypatch.setattr(model.calculator, "batch_atoms", 1000)  # all of them in one batch
     some = [atoms for atoms in STRUCTURES.values() if set(atoms.get_chemical_symbols()) <= model.elements]
-    for found, atoms in zip(model.evaluate_many(some), some, strict=True):
+    for found, atoms in zip(model.calculator.evaluations_of(some), some, strict=True):
         energy, forces, stress = results(model, atoms)
         assert found.energy_ev == pytest.approx(energy, abs=1e-5)
         np.testing.assert_allclose(found.forces_ev_per_ang, forces, atol=1e-4)

@@ -18,10 +18,13 @@ from phonopy import Phonopy
 from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.cells import get_primitive, get_primitive_matrix_with_auto
 
+from pesbench.engine.evaluate import forces_of
 from pesbench.errors import PesbenchError
 from pesbench.failures import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ase.calculators.calculator import Calculator
     from numpy.typing import NDArray
 
@@ -144,7 +147,7 @@ def displaced_forces(
     symprec: float = 1e-5,
     along_axes: bool = True,
 ) -> Phonopy:
-    """Ask a calculator for the forces on phonopy's displaced supercells, one by one.
+    """Ask a calculator for the forces on phonopy's displaced supercells.
 
     Parameters
     ----------
@@ -173,15 +176,10 @@ def displaced_forces(
     """
     phonon = Phonopy(to_phonopy(unitcell), supercell_matrix, primitive_matrix, symprec=symprec)
     phonon.generate_displacements(distance=displacement_ang, is_diagonal=not along_axes)
-    supercell = to_ase(phonon.supercell)
-    supercell.calc = calculator
-    rest = supercell.get_positions()
-    displacements = first_atoms(phonon)
+    supercell, displacements = to_ase(phonon.supercell), first_atoms(phonon)
+    found = forces_of(calculator, (_displaced(supercell, displacement) for displacement in displacements))
     for number, displacement in enumerate(displacements, start=1):
-        positions = rest.copy()
-        positions[displacement["number"]] += displacement["displacement"]
-        supercell.set_positions(positions)
-        displacement["forces"] = _forces(supercell, _name(displacement, number, displacements))
+        displacement["forces"] = _next(found, _name(displacement, number, displacements))
     return phonon
 
 
@@ -190,9 +188,15 @@ def first_atoms(phonon: Phonopy) -> list[dict[str, Any]]:
     return cast("list[dict[str, Any]]", cast("dict[str, Any]", phonon.dataset)["first_atoms"])
 
 
-def _forces(supercell: Atoms, name: str) -> NDArray[np.float64]:
+def _displaced(supercell: Atoms, displacement: dict[str, Any]) -> Atoms:
+    moved = supercell.copy()
+    moved.positions[displacement["number"]] += displacement["displacement"]
+    return moved
+
+
+def _next(found: Iterator[NDArray[np.float64]], name: str) -> NDArray[np.float64]:
     try:
-        forces = np.array(supercell.get_forces(), dtype=np.float64)
+        forces = next(found)
     except PesbenchError as error:
         raise Failure("displacements", f"{name}: {error}") from error
     if not np.isfinite(forces).all():

@@ -20,7 +20,6 @@ from pesbench.config import check_keys
 from pesbench.errors import CheckpointError, ConfigError
 from pesbench.models.calculator import (
     ElementError,
-    EvaluateMany,
     Evaluation,
     Loaded,
     NonFiniteError,
@@ -59,7 +58,6 @@ class Model:
     parameters: int
     versions: Mapping[str, str]
     calculator: PesCalculator
-    evaluate_many: EvaluateMany | None = None
 
     @property
     def evaluations(self) -> int:
@@ -115,8 +113,7 @@ def load_model(entry: ModelEntry, device: str = "cpu") -> Model:
         checkpoint_sha256=entry.checkpoint_sha256,
         parameters=loaded.parameters,
         versions=package_versions(),
-        calculator=PesCalculator(entry.name, loaded.evaluate, loaded.elements),
-        evaluate_many=loaded.evaluate_many,
+        calculator=PesCalculator(entry.name, loaded.evaluate, loaded.elements, loaded.evaluate_many, where),
     )
 
 
@@ -254,7 +251,11 @@ def _load_sevennet(entry: ModelEntry, checkpoint: Path | None, device: str) -> L
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="No tensor product accelerator", category=UserWarning)
         warnings.filterwarnings("ignore", message=".torch.jit.script. is dep", category=DeprecationWarning)
+        from sevenn import _keys as KEY
+        from sevenn.atom_graph_data import AtomGraphData
         from sevenn.calculator import SevenNetCalculator
+        from sevenn.train.dataload import unlabeled_atoms_to_graph
+        from torch_geometric.data import Batch
 
         package = SevenNetCalculator(checkpoint, device=device, modal=entry.options.get("modal"))
     package.model.requires_grad_(False)
@@ -266,8 +267,34 @@ def _load_sevennet(entry: ModelEntry, checkpoint: Path | None, device: str) -> L
         stress = _tensor(results["stress"]) if atoms.cell.rank == 3 else None
         return Evaluation(results["energy"], results["forces"], stress)
 
+    def evaluate_many(many: Sequence[Atoms]) -> list[Evaluation]:
+        graphs = [
+            AtomGraphData.from_numpy_dict(unlabeled_atoms_to_graph(atoms, package.cutoff, with_shift=False))
+            for atoms in many
+        ]
+        batch = Batch.from_data_list(graphs)
+        if package.modal:
+            batch[KEY.DATA_MODALITY] = [package.modal] * len(many)
+        package.model.set_is_batch_data(True)
+        try:
+            found = package.model(batch.to(device))
+        finally:
+            package.model.set_is_batch_data(False)
+        energies, forces, stresses = (
+            found[key].detach().cpu().numpy().astype(np.float64)
+            for key in (KEY.PRED_TOTAL_ENERGY, KEY.PRED_FORCE, KEY.PRED_STRESS)
+        )
+        ends = np.cumsum([len(atoms) for atoms in many])
+        parts = zip(
+            energies, np.split(forces, ends[:-1]), -stresses[:, [0, 1, 2, 4, 5, 3]], many, strict=True
+        )
+        return [
+            Evaluation(float(energy), force, _tensor(stress) if atoms.cell.rank == 3 else None)
+            for energy, force, stress, atoms in parts
+        ]
+
     elements = frozenset(chemical_symbols[number] for number in package.type_map)
-    return Loaded(evaluate, elements, parameters)
+    return Loaded(evaluate, elements, parameters, evaluate_many)
 
 
 def _tensor(voigt: NDArray[np.floating]) -> NDArray[np.float64]:
