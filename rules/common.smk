@@ -27,6 +27,7 @@ def weights_to_fetch():
         naming.weights(name)
         for name, entry in REGISTRY.models.items()
         if entry.checkpoint.where == "fetched"
+        and entry.checkpoint.pinned
         and is_installed(entry.environment, Path())
     ]
 

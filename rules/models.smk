@@ -52,7 +52,7 @@ rule weights:
 
 
 rule fetch_weights:
-    """Fetch the weights that no package brings, of every model whose environment stands."""
+    """Fetch the weights that no package brings and the registry pins, of every model whose environment stands."""
     input:
         weights_to_fetch(),
 

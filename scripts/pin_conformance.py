@@ -1,5 +1,7 @@
 """Print the conformance block of a model for data/models.yaml: pin_conformance.py MODEL (in its environment).
 
+Where the entry says `parameters: unknown`, the line with their number comes first: it replaces that line.
+
 Run it only where the checkpoint is known to be right, by comparison with the package's own documented use.
 """
 
@@ -27,7 +29,10 @@ def main() -> int:
     args = parser.parse_args()
     try:
         set_threads(1)
-        model = load_model(load_registry(args.registry).get(args.model))
+        entry = load_registry(args.registry).get(args.model)
+        model = load_model(entry)
+        if entry.parameters is None:
+            print(f"    parameters: {model.parameters}")
         print(pin(model, load_structures(args.structures), TOLERANCE), end="")
     except PesbenchError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -35,7 +35,12 @@ FORCE_EV_PER_ANG = {"float64": 1e-5, "float32": 5e-3}
 STRESS_EV_PER_ANG3 = {"float64": 1e-5, "float32": 5e-4}
 ROUNDING = {"float64": 1e-9, "float32": 2e-4}
 # matgl 1 mixes up the bonds in its three-body terms (see load_matgl): the order of the atoms matters, if little.
-ORDER_MATTERS = {"m3gnet-matgl-pes": 1e-3}
+ORDER_MATTERS = {"m3gnet-matgl-pes": 1e-3, "m3gnet-matgl-direct": 1e-3}
+# matgl 1's CHGNet puts its smoothing polynomial on the radial basis' value, not on the distance: the slope of the
+# energy jumps where a neighbor crosses the cutoff, and a difference across the jump is no derivative.
+SLOPE_JUMPS_EV_PER_ANG3 = dict.fromkeys(
+    ("chgnet-matgl-11m", "tiny-chgnet-matgl", "tiny-chgnet-matgl-older"), 8e-3
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +64,11 @@ def entry(
         folder = tmp_path_factory.mktemp(name)
         monkeypatch_module.chdir(folder)
         return tiny.make(name, folder)
-    if REGISTRY.get(name).checkpoint.where == "fetched" and not (ROOT / weights(name)).is_file():
+    checkpoint = REGISTRY.get(name).checkpoint
+    if checkpoint.where == "fetched" and not (checkpoint.pinned and (ROOT / weights(name)).is_file()):
         pytest.skip("its weights are not here: `make weights` fetches them")
+    if REGISTRY.get(name).conformance is None:
+        pytest.skip("what it must give is not pinned yet: scripts/pin_conformance.py")
     monkeypatch_module.chdir(ROOT)
     return REGISTRY.get(name)
 
@@ -172,7 +180,12 @@ def test_forces_are_minus_the_gradient(model: Model, atoms: Atoms, entry: ModelE
 
 
 @pytest.mark.parametrize(("i", "j"), [(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)])
-def test_stress_is_the_strain_derivative(model: Model, atoms: Atoms, i: int, j: int) -> None:
+def test_stress_is_the_strain_derivative(
+    model: Model, atoms: Atoms, entry: ModelEntry, i: int, j: int
+) -> None:
+    if not entry.forces_are_gradients:
+        pytest.skip("the registry says that its forces, and so its stress, are no gradients")
+
     def energy(size: float) -> float:
         strain = np.zeros((3, 3))
         strain[i, j] += size / 2
@@ -183,7 +196,8 @@ def test_stress_is_the_strain_derivative(model: Model, atoms: Atoms, i: int, j: 
 
     expected = derivative(energy, STRAIN[model.dtype]) / atoms.get_volume()
     stress = atoms.get_stress(voigt=False)[i, j]
-    assert stress == pytest.approx(expected, abs=STRESS_EV_PER_ANG3[model.dtype], rel=2e-3)
+    allowed = SLOPE_JUMPS_EV_PER_ANG3.get(model.name, STRESS_EV_PER_ANG3[model.dtype])
+    assert stress == pytest.approx(expected, abs=allowed, rel=2e-3)
 
 
 def test_translation_and_wrapping(model: Model, atoms: Atoms) -> None:

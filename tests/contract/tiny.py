@@ -164,12 +164,109 @@ def own_mace(dtype: str, **options: Any) -> Callable[[Path], Calculator]:
     def own(folder: Path) -> Calculator:
         from mace.calculators import MACECalculator
 
-        return MACECalculator(folder / "tiny.model", device="cpu", default_dtype=dtype, **options)
+        return MACECalculator(next(folder.glob("*.model")), device="cpu", default_dtype=dtype, **options)
 
     return own
 
 
+# --- mattersim
+
+
+def build_mattersim(folder: Path) -> int:
+    """MatterSim v1 (an M3GNet), in the form in which its trainer saves it."""
+    import torch
+    from mattersim.forcefield import Potential
+    from mattersim.forcefield.m3gnet.m3gnet import M3Gnet
+
+    torch.manual_seed(0)
+    network = M3Gnet(num_blocks=2, units=16, max_l=3, max_n=3, device="cpu")
+    network.normalizer.scale.fill_(200.0)
+    network.normalizer.shift.copy_(torch.linspace(-3, -1, network.max_z + 1))
+    Potential(network, device="cpu").save(str(folder / "tiny.pth"))
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def own_mattersim(folder: Path) -> Calculator:
+    from mattersim.forcefield import MatterSimCalculator
+
+    return MatterSimCalculator.from_checkpoint(str(next(folder.glob("*.pth"))), device="cpu")
+
+
+# --- matgl 1
+
+
+def build_matgl_chgnet(older: bool = False) -> Callable[[Path], int]:
+    """CHGNet of matgl 1, with the published model's choices and fewer channels.
+
+    ``older`` leaves mean, scale and reference energies out of the stored state, as older versions of matgl did.
+    """
+
+    def build(folder: Path) -> int:
+        os.environ["DGLBACKEND"] = "pytorch"
+        import torch
+        from matgl.apps.pes import Potential
+        from matgl.models import CHGNet
+
+        torch.manual_seed(0)
+        network = CHGNet(
+            **{f"dim_{part}_embedding": 16 for part in ("atom", "bond", "angle")},
+            **{f"{part}_hidden_dims": [16] for part in ("atom_conv", "bond_conv", "bond_update")},
+            final_hidden_dims=[16, 16],
+            max_n=9,
+            max_f=4,
+            num_blocks=3,
+            learn_basis=False,
+            normalization="layer",
+        )
+        references = torch.linspace(-3, -1, len(network.element_types))
+        Potential(network, data_std=torch.tensor(50.0), element_refs=references).save(folder)
+        if older:
+            state = torch.load(folder / "state.pt", weights_only=True)
+            kept = {key: value for key, value in state.items() if key.startswith("model.")}
+            torch.save(kept, folder / "state.pt")
+        return sum(parameter.numel() for parameter in network.parameters())
+
+    return build
+
+
+def matgl_potential(folder: Path) -> Any:
+    """matgl's potential, from the two files that ``Potential.load`` takes the weights from."""
+    os.environ["DGLBACKEND"] = "pytorch"
+    import matgl.models
+    import torch
+    from matgl.apps.pes import Potential
+
+    arguments = torch.load(folder / "model.pt", map_location="cpu", weights_only=True)
+    network = arguments["model"]
+    arguments["model"] = getattr(matgl.models, network["@class"])(**network["init_args"])
+    potential = Potential(**{key: value for key, value in arguments.items() if not key.startswith("@")})
+    state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
+    potential.load_state_dict(state, strict=False)
+    return potential
+
+
+def own_matgl(folder: Path) -> Calculator:
+    """matgl's calculator; CHGNet is given the graph of angles as in matgl's training: see load_matgl."""
+    from ase import units
+    from matgl.ext.ase import PESCalculator
+    from matgl.graph.compute import compute_pair_vector_and_distance, create_line_graph
+
+    potential = matgl_potential(folder)
+    network = potential.model.forward
+
+    def forward(g: Any, state_attr: Any = None, l_g: Any = None) -> Any:
+        g.edata["bond_vec"], g.edata["bond_dist"] = compute_pair_vector_and_distance(g)
+        return network(g, state_attr, create_line_graph(g, potential.model.three_body_cutoff, directed=True))
+
+    if type(potential.model).__name__ == "CHGNet":
+        potential.model.forward = forward
+    return PESCalculator(potential, stress_weight=units.GPa)
+
+
 TINY = {
+    "tiny-chgnet-matgl": Tiny("matgl-dgl", "float32", build_matgl_chgnet(), own_matgl),
+    "tiny-chgnet-matgl-older": Tiny("matgl-dgl", "float32", build_matgl_chgnet(older=True), own_matgl),
+    "tiny-mattersim": Tiny("mattersim", "float32", build_mattersim, own_mattersim),
     "tiny-mace": Tiny("mace", "float64", build_mace(), own_mace("float64")),
     "tiny-mace-single": Tiny("mace", "float32", build_mace(), own_mace("float32")),
     "tiny-mace-heads": Tiny(

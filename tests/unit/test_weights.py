@@ -132,3 +132,10 @@ def test_server_without_the_file(
 def test_no_network(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="PESBENCH_WEIGHTS name a folder that has toy-model/"):
         fetch_weights(checkpoint("http://127.0.0.1:9"), tmp_path / "toy", tmp_path / "toy.sha256")
+
+
+def test_unknown_sha256_is_not_fetched(server: type[Server], tmp_path: Path) -> None:
+    unpinned = Checkpoint("fetched", url=server.url, mirror="toy-model", files={"model.pt": "unknown"})
+    with pytest.raises(SourceError, match=r"model\.pt is not known.*pin_checkpoint\.py toy FOLDER") as caught:
+        fetch_weights(unpinned, tmp_path / "toy", tmp_path / "toy.sha256")
+    assert "\n" not in str(caught.value) and not server.asked and not (tmp_path / "toy").exists()

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ase import Atoms
     from numpy.typing import NDArray
 
+# The elements up to plutonium that the Materials Project's trajectories (MPtrj) lack. CHGNet has random,
+# untrained embeddings for them and answers without a word.
+UNTRAINED_IN_MPTRJ = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
+
 
 # Atoms in one batch. On a CPU only cells of a few atoms gain (8 atoms, CHGNet: a quarter of the time; 216 atoms: CHGNet
 # a third slower, SevenNet two and a half times). ASSUME: on a GPU this fits; where it does not, it is halved.

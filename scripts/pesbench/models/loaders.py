@@ -19,6 +19,7 @@ from ase.data import chemical_symbols
 from pesbench.config import check_keys
 from pesbench.errors import CheckpointError, ConfigError
 from pesbench.models.calculator import (
+    UNTRAINED_IN_MPTRJ,
     ElementError,
     Evaluation,
     Loaded,
@@ -27,6 +28,8 @@ from pesbench.models.calculator import (
 )
 from pesbench.models.m3gnet import load_m3gnet, load_matgl
 from pesbench.models.mace import load_mace
+from pesbench.models.mattersim import load_mattersim
+from pesbench.models.pinning import refusal
 from pesbench.naming import weights_folder
 from pesbench.packages import package_versions
 
@@ -41,9 +44,6 @@ if TYPE_CHECKING:
 CPU_ONLY = frozenset(
     {"ase", "matgl-dgl", "m3gnet"}
 )  # the pinned wheels of dgl and TensorFlow are for the CPU
-# The elements up to plutonium that the Materials Project's trajectories (MPtrj) lack. CHGNet has random,
-# untrained embeddings for them and answers without a word.
-UNTRAINED_IN_MPTRJ = frozenset({"Po", "At", "Rn", "Fr", "Ra"})
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def load_model(entry: ModelEntry, device: str = "cpu") -> Model:
     checkpoint = verified_checkpoint(entry)
     where = "cpu" if entry.family.name in CPU_ONLY else _device(device)
     loaded = loader(entry, checkpoint, where)
-    if loaded.parameters != entry.parameters:
+    if entry.parameters not in (None, loaded.parameters):
         raise CheckpointError(
             f"{entry.name}: the checkpoint has {loaded.parameters} parameters, the registry says "
             f"{entry.parameters}; correct the entry"
@@ -139,6 +139,8 @@ def verified_checkpoint(entry: ModelEntry) -> Path | None:
     """
     if entry.checkpoint.where == "none":
         return None
+    if not entry.checkpoint.pinned:
+        raise CheckpointError(refusal(entry.name, entry.checkpoint.url, entry.checkpoint.files))
     path = checkpoint_path(entry)
     files = {path / name: sha256 for name, sha256 in entry.checkpoint.files.items()}
     for file, sha256 in (files or {path: entry.checkpoint.sha256}).items():
@@ -310,4 +312,5 @@ LOADERS: dict[str, tuple[Callable[[ModelEntry, Path | None, str], Loaded], *tupl
     "matgl-dgl": (load_matgl, "float32"),
     "m3gnet": (load_m3gnet, "float32"),
     "mace": (load_mace, "float32", "float64"),
+    "mattersim": (load_mattersim, "float32"),
 }

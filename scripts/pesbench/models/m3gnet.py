@@ -1,4 +1,4 @@
-"""M3GNet twice: the original TensorFlow model, and its port to PyTorch and DGL in the package matgl.
+"""M3GNet in TensorFlow, as published, and the models of the package matgl 1: its ports of M3GNet and CHGNet to DGL.
 
 As for CHGNet, the graph is made with NumPy and all in Cartesian coordinates: the shifts of periodic images are
 vectors, the lattice is the identity. One backward pass gives the forces and, by the identity, the virial.
@@ -15,8 +15,8 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from pesbench.config import check_keys
-from pesbench.errors import PesbenchError
-from pesbench.models.calculator import Evaluation, Loaded
+from pesbench.errors import CheckpointError, PesbenchError
+from pesbench.models.calculator import UNTRAINED_IN_MPTRJ, Evaluation, Loaded
 from pesbench.models.edges import Edges, directed_edges, pairs_of_bonds
 
 if TYPE_CHECKING:
@@ -31,17 +31,24 @@ def _edges(atoms: Atoms, cutoff_ang: float) -> Edges:
     if not edges.center.size:
         symbol = atoms.symbols[0]
         raise PesbenchError(
-            f"no atom ({symbol}) has a neighbor within {cutoff_ang:g} A: M3GNet has no answer"
+            f"no atom ({symbol}) has a neighbor within {cutoff_ang:g} A: the network has no answer"
         )
     return edges
 
 
 def load_matgl(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loaded:
-    """M3GNet of matgl 1 (DGL).
+    """M3GNet or CHGNet of matgl 1 (DGL), as the checkpoint says.
 
-    Its three-body terms take neighbors by indices that count the short bonds only, as if they counted all bonds
-    (matgl/layers/_three_body.py); the published weights were trained so, and are right only so. This network is
-    therefore called as it stands.
+    M3GNet's three-body terms take neighbors by indices that count the short bonds only, as if they counted all bonds
+    (matgl/layers/_three_body.py); the published weights were trained so, and are right only so. The networks
+    are therefore called as they stand. Left to itself, CHGNet of this version makes its graph of angles apart from the
+    gradient, and its forces and stress lack what the angles contribute (matgl's issue 834). The package's training
+    hands it that graph and has the gradient through it; so it is here.
+
+    Raises
+    ------
+    CheckpointError
+        When the checkpoint is of another network.
     """
     check_keys(entry.options, (), f"{entry.name}, options")
     os.environ.setdefault("DGLBACKEND", "pytorch")
@@ -49,20 +56,27 @@ def load_matgl(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loade
         warnings.simplefilter("ignore")  # dgl and matgl are old and say so at length
         import dgl
         import torch
-        from matgl.models import M3GNet
+        from matgl.graph.compute import compute_pair_vector_and_distance, create_line_graph
+        from matgl.models import CHGNet, M3GNet
 
     assert checkpoint is not None
     arguments = torch.load(checkpoint / "model.pt", map_location="cpu", weights_only=True)
     state = torch.load(checkpoint / "state.pt", map_location="cpu", weights_only=True)
-    network = M3GNet(**arguments["model"]["init_args"]).eval()
+    kind, networks = arguments["model"]["@class"], {"M3GNet": M3GNet, "CHGNet": CHGNet}
+    if kind not in networks:
+        raise CheckpointError(
+            f"{entry.name}: the checkpoint is a {kind}, and this loader knows M3GNet and CHGNet"
+        )
+    network = networks[kind](**arguments["model"]["init_args"]).eval()
     of_network = {
         key.removeprefix("model."): value for key, value in state.items() if key.startswith("model.")
     }
     network.load_state_dict(of_network)
     parameters = sum(parameter.numel() for parameter in network.parameters())
     network.requires_grad_(False)
-    scale, offset = state["data_std"], state["data_mean"]
-    references = state["element_refs.property_offset"]
+    held = {**arguments, **state}  # older checkpoints have these with the arguments only
+    scale, offset = (torch.as_tensor(held[key]) for key in ("data_std", "data_mean"))
+    references = torch.as_tensor(held.get("element_refs.property_offset", held["element_refs"]))
     indices = {symbol: index for index, symbol in enumerate(network.element_types)}
 
     def evaluate(atoms: Atoms) -> Evaluation:
@@ -74,11 +88,15 @@ def load_matgl(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loade
         graph = dgl.graph((torch.tensor(edges.center), torch.tensor(edges.neighbor)), num_nodes=len(atoms))
         graph.ndata["node_type"], graph.ndata["pos"] = types, positions @ lattice
         graph.edata["pbc_offset"], graph.edata["pbc_offshift"] = shifts, shifts @ lattice
-        energy = scale * network(g=graph) + offset + references[types].sum()
+        angles = None
+        if kind == "CHGNet":
+            graph.edata["bond_vec"], graph.edata["bond_dist"] = compute_pair_vector_and_distance(graph)
+            angles = create_line_graph(graph, network.three_body_cutoff, directed=True)
+        energy = scale * network(g=graph, l_g=angles) + offset + references[types].sum()
         gradients = torch.autograd.grad(energy, [positions, lattice])
         return _evaluation(atoms, energy.item(), *(gradient.numpy() for gradient in gradients))
 
-    return Loaded(evaluate, frozenset(indices), parameters)
+    return Loaded(evaluate, frozenset(indices) - UNTRAINED_IN_MPTRJ, parameters)
 
 
 def load_m3gnet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loaded:

@@ -13,6 +13,7 @@ import yaml
 
 from pesbench.config import check_keys, suggest
 from pesbench.errors import ConfigError
+from pesbench.models.pinning import UNKNOWN
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 DOI = re.compile(r"10\.\d{4,}/\S+")
@@ -26,7 +27,7 @@ WHERE: dict[str, dict[str, type]] = {
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 TOLERANCES = ("ev_per_atom", "ev_per_ang", "gpa")
 TEXT = {"family": str, "dtype": str, "level_of_theory": str, "licence": str, "citation": str}
-REQUIRED = {**TEXT, "checkpoint": dict, "training": dict, "parameters": int, "forces_are_gradients": bool}
+REQUIRED = {**TEXT, "checkpoint": dict, "training": dict, "parameters": object, "forces_are_gradients": bool}
 OPTIONAL = {"conformance": dict, "options": dict, "note": str}
 
 
@@ -50,7 +51,7 @@ class Checkpoint:
     url, mirror
         Where the files are fetched from: the publisher's address, and the name of their folder in a local mirror.
     files
-        SHA-256 of each fetched file.
+        SHA-256 of each fetched file, ``unknown`` for a file that nobody here could see.
     """
 
     where: str
@@ -60,6 +61,11 @@ class Checkpoint:
     url: str = ""
     mirror: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pinned(self) -> bool:
+        """Whether every SHA-256 is known; what is not pinned is neither fetched nor opened."""
+        return UNKNOWN not in self.files.values()
 
     def listing(self) -> str:
         """Return the list of the fetched files in the format of sha256sum."""
@@ -86,7 +92,7 @@ class Conformance:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of the registry; ``conformance`` is None until its values are pinned."""
+    """One model of the registry; ``conformance`` is None until its values are pinned, ``parameters`` until counted."""
 
     name: str
     family: Family
@@ -95,7 +101,7 @@ class ModelEntry:
     level_of_theory: str
     training_data: str
     training_structures: int
-    parameters: int
+    parameters: int | None
     licence: str
     citation: str
     forces_are_gradients: bool
@@ -223,7 +229,7 @@ def _entry(name: str, raw: Any, families: Mapping[str, Family], path: Path) -> M
         level_of_theory=section["level_of_theory"],
         training_data=training["data"],
         training_structures=training["structures"],
-        parameters=section["parameters"],
+        parameters=_count(section["parameters"], conformance is not None, where),
         licence=section["licence"],
         citation=section["citation"],
         forces_are_gradients=section["forces_are_gradients"],
@@ -231,6 +237,17 @@ def _entry(name: str, raw: Any, families: Mapping[str, Family], path: Path) -> M
         options=section.get("options", {}),
         note=section.get("note", ""),
     )
+
+
+def _count(raw: Any, proven: bool, where: str) -> int | None:
+    """Check the number of parameters; whoever pinned the conformance values has counted them."""
+    if raw == UNKNOWN and not proven:
+        return None
+    if not isinstance(raw, int) or isinstance(raw, bool):
+        raise ConfigError(
+            f"{where}: parameters is {raw!r}, must be a whole number (unknown: without conformance only)"
+        )
+    return raw
 
 
 def _checkpoint(raw: Any, where: str, folder: Path) -> Checkpoint:
@@ -242,12 +259,15 @@ def _checkpoint(raw: Any, where: str, folder: Path) -> Checkpoint:
     section = dict(_check_section(raw, {"where": str, **WHERE[kind]}, {}, where))
     hashes = section.get("files", {key: section[key] for key in ("sha256",) if key in section})
     for name, sha256 in hashes.items():
-        _match(str(sha256), SHA256, "64 hexadecimal digits in lower case", f"{where}: {name}")
+        if not (kind == "fetched" and sha256 == UNKNOWN):
+            _match(str(sha256), SHA256, "64 hexadecimal digits in lower case", f"{where}: {name}")
     if kind == "file":
         section["path"] = str((folder / section["path"]).resolve())
     if kind == "fetched":
         _check_fetched(section, where)
-        section["sha256"] = hashlib.sha256(Checkpoint(**section).listing().encode()).hexdigest()
+        fetched = Checkpoint(**section)
+        listing = hashlib.sha256(fetched.listing().encode()).hexdigest()
+        section["sha256"] = listing if fetched.pinned else UNKNOWN
     return Checkpoint(**section)
 
 

@@ -45,18 +45,22 @@ class Standing:
     @property
     def provable(self) -> bool:
         """Whether the conformance check can run: environment, weights and values are there."""
-        return self.installed and self.weights != MISSING and self.entry.conformance is not None
+        return (
+            self.installed and self.weights not in (MISSING, UNPINNED) and self.entry.conformance is not None
+        )
 
     def cells(self) -> tuple[str, ...]:
         """Return the line of the table."""
         cost = "" if self.milliseconds_per_atom is None else f"{self.milliseconds_per_atom:.2f}"
+        parameters = "" if self.entry.parameters is None else f"{self.entry.parameters:,}"
         return (
             *(self.entry.name, self.entry.environment, "yes" if self.installed else "no", self.weights),
-            *(self.conformant, f"{self.entry.parameters:,}", cost, self.entry.level_of_theory),
+            *(self.conformant, parameters, cost, self.entry.level_of_theory),
         )
 
 
 MISSING = "missing"
+UNPINNED = "no SHA-256 yet"
 
 
 def size_gb(pins: Path) -> float:
@@ -97,6 +101,8 @@ def _weights(entry: ModelEntry, installed: bool, root: Path) -> str:
         folder = root / ".venvs" / entry.environment / "lib"
         inside = any(folder.glob(f"python3*/site-packages/{checkpoint.package}/{checkpoint.path}"))
         return "in the package" if inside or not installed else MISSING
+    if not checkpoint.pinned:
+        return UNPINNED
     if checkpoint.where == "fetched":
         files = [root / weights_folder(entry.name) / name for name in checkpoint.files]
         there = (root / weights(entry.name)).is_file() and all(path.is_file() for path in files)
@@ -133,7 +139,7 @@ def mends(standings: Iterable[Standing], root: Path) -> list[str]:
     unpinned = [s.entry.name for s in standings if s.conformant == "not pinned"]
     if unpinned:
         lines.append(
-            f"No conformance values yet ({', '.join(unpinned)}): they cannot run before someone who has the weights "
-            "pins them; the head of data/models.yaml says how"
+            f"Not proven by anybody yet ({', '.join(unpinned)}): who has the weights pins their sums and what they "
+            "give; the head of data/models.yaml says how"
         )
     return lines or ["Every registered model can run."]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from pesbench.errors import SourceError
 from pesbench.files import write_atomic
+from pesbench.models.pinning import refusal
 
 if TYPE_CHECKING:
     from pesbench.models.registry import Checkpoint
@@ -36,8 +37,10 @@ def fetch_weights(checkpoint: Checkpoint, folder: Path, listing: Path, mirror: P
     Raises
     ------
     SourceError
-        One line with the file and the mend: not reachable, not in the mirror, or not the pinned file.
+        One line with the file and the mend: not reachable, not in the mirror, not the pinned file, or not pinned.
     """
+    if not checkpoint.pinned:
+        raise SourceError(refusal(folder.name, checkpoint.url, checkpoint.files))
     folder.mkdir(parents=True, exist_ok=True)
     for name, sha256 in checkpoint.files.items():
         path = folder / name
