@@ -15,7 +15,7 @@ include: "rules/setup.smk"
 include: "rules/structures.smk"
 include: "rules/common.smk"
 include: "rules/models.smk"
-include: "rules/inputs.smk"
+include: "rules/sources.smk"
 include: "rules/references.smk"
 include: "rules/jobs.smk"
 

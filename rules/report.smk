@@ -1,12 +1,29 @@
-"""The ledger of claims and the report page.
+"""The configuration kept, the ledger of claims and the report page.
 
-INPUTS: tables, figures, records, conformance, run_config. OUTPUTS: results/claims.{json,txt}, results/report/index.html.
+INPUTS: tables, figures, records, conformance, run_config. OUTPUTS: results/run_config.yaml, claims.{json,txt}, report.
 """
 
 
 localrules:
+    run_config,
     claims,
     report_page,
+
+
+rule run_config:
+    """Keep the resolved configuration beside the results."""
+    output:
+        config=naming.RUN_CONFIG,
+    log:
+        "results/logs/run_config.log",
+    benchmark:
+        "results/benchmarks/run_config.tsv"
+    conda:
+        "../envs/driver.yaml"
+    params:
+        config=RUN,
+    script:
+        "../scripts/write_run_config.py"
 
 
 rule claims:

@@ -50,14 +50,25 @@ def fetched_part(wildcards):
 
 
 def all_fetched():
-    """Everything that has to be fetched before a node without a network can work."""
-    return [
+    """Everything that has to be fetched before a node without a network can work: structures, labels, weights."""
+    structures = [
         path
         for benchmark, chunks in CHUNKS.items()
         for chunk, materials in chunks.items()
         for path in structures_of(benchmark, materials, chunk)
         if path.startswith(naming.RESULTS)
     ]
+    labels = [
+        naming.labelled(name)
+        for module in BENCHMARKS.values()
+        for name in getattr(module, "LABELS", ())
+    ]
+    weights = [
+        naming.weights(name)
+        for name, entry in MODELS.items()
+        if entry.checkpoint.where == "fetched"
+    ]
+    return structures + labels + weights
 
 
 def job_of(benchmark, model, materials):

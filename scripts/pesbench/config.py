@@ -15,6 +15,10 @@ from pesbench.errors import ConfigError
 BENCHMARK_NAME = re.compile(r"[a-z][a-z0-9_]*")
 REFERENCES = ("published", "fetched")
 STRUCTURE_SOURCES = ("prototypes", "materials_project")
+#: Sources that files come from, each of which a local folder may stand for.
+SOURCES = ("phonondb", "mdr", "wbm", "alexandria", "figshare", "labelled", "weights")
+#: Value of a source's mirror: ask the network, whatever the environment says.
+NETWORK = "network"
 DEVICES = ("cpu", "cuda", "auto")
 DEFAULTS: dict[str, Any] = {
     "models": None,
@@ -140,12 +144,12 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     benchmarks = config.get("benchmarks")
     if not isinstance(benchmarks, Mapping) or not benchmarks:
         raise ConfigError("config.yaml: benchmarks must hold at least one entry, e.g. surfaces")
-    sources, jobs = _section(config, "sources"), _section(config, "jobs")
+    jobs = _section(config, "jobs")
     return {
         "models": [str(m) for m in models],
         "materials": _materials(config.get("materials", DEFAULTS["materials"])),
         "reference": _one_of(config.get("reference", DEFAULTS["reference"]), REFERENCES, "reference"),
-        "sources": {"structures": _one_of(sources["structures"], STRUCTURE_SOURCES, "sources.structures")},
+        "sources": _sources(config.get("sources")),
         "jobs": {
             "materials_per_chunk": whole_number(
                 jobs["materials_per_chunk"], "jobs.materials_per_chunk", 1, 1_000, "materials"
@@ -158,6 +162,41 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         "seed": whole_number(config.get("seed", DEFAULTS["seed"]), "seed", 0, 2**32 - 1),
         "benchmarks": {str(name): _benchmark(str(name), entry) for name, entry in benchmarks.items()},
     }
+
+
+def _sources(given: object) -> dict[str, Any]:
+    """Return where structures come from, and the mirror of each source that has one."""
+    given = {} if given is None else given
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"config.yaml: sources must be a section of 'name: value' lines, not {given!r}")
+    check_keys(given, ("structures", *SOURCES), "config.yaml, sources")
+    structures = given.get("structures", DEFAULTS["sources"]["structures"])
+    resolved: dict[str, Any] = {"structures": _one_of(structures, STRUCTURE_SOURCES, "sources.structures")}
+    for name in (key for key in given if key != "structures"):
+        entry = given[name]
+        mirror = entry.get("mirror") if isinstance(entry, Mapping) and set(entry) == {"mirror"} else None
+        if not isinstance(mirror, str) or not mirror:
+            raise ConfigError(
+                f"config.yaml: sources.{name} is {entry!r}, must be a section with the one key mirror: a folder, "
+                f"or {NETWORK}"
+            )
+        resolved[name] = {"mirror": mirror}
+    return resolved
+
+
+def mirror_of(name: str, sources: Mapping[str, Any], environment: Mapping[str, str]) -> str | None:
+    """Return the folder that stands for a source, or None where the network is asked.
+
+    Parameters
+    ----------
+    sources
+        Of config.yaml; its word counts before that of the environment.
+    environment
+        ``PESBENCH_MIRROR``, and for weights ``PESBENCH_WEIGHTS``, name folders for all of them.
+    """
+    stated = (sources.get(name) or {}).get("mirror")
+    variable = "PESBENCH_WEIGHTS" if name == "weights" else "PESBENCH_MIRROR"
+    return None if stated == NETWORK else stated or environment.get(variable) or None
 
 
 def _typed(value: object, kind: object) -> object:

@@ -6,6 +6,7 @@ RESULTS = "results"
 RUN_CONFIG = f"{RESULTS}/run_config.yaml"
 CLAIMS = f"{RESULTS}/claims.json"
 LEDGER = f"{RESULTS}/claims.txt"
+STORE = f"{RESULTS}/inputs/store"
 REPORT = f"{RESULTS}/report/index.html"
 CHECKS = f"{RESULTS}/checks.txt"
 
@@ -34,6 +35,16 @@ def kept_file(records: str, name: str) -> str:
 def archive(material: str) -> str:
     """Archive of one material of the phonon database."""
     return f"{RESULTS}/inputs/phonondb/{material}.tar.xz"
+
+
+def source_file(source: str, item: str) -> str:
+    """File as a source gives it: ``mdr/mp-149.zip``, ``alexandria/pbe/mp-149.yaml.bz2``, ``wbm/<name>``."""
+    return f"{RESULTS}/inputs/{source}/{item}"
+
+
+def labelled(name: str) -> str:
+    """Labelled frames of one published set."""
+    return f"{RESULTS}/inputs/labelled/{name}.extxyz"
 
 
 def fetched(benchmark: str, part: str) -> str:

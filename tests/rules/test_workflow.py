@@ -450,5 +450,5 @@ def test_weights_come_from_a_mirror_and_are_verified(workflow: Any, tmp_path: Pa
     (folder / "state.pt").write_bytes(b"another file")
     shutil.rmtree(workflow.root / "results/inputs")
     output = workflow.fail(listing, env=here)
-    assert "state.pt: is not the pinned file and was thrown away" in output
+    assert "state.pt: came with sha256" in output and "copy it there again" in output
     assert not (workflow.root / listing).exists()

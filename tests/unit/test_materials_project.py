@@ -6,6 +6,7 @@ Paths, parameters and JSON shapes are those that mp-api 0.46.5 asks for and read
 import contextlib
 import json
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import Lattice, Structure
 
 from pesbench.errors import SourceError
-from pesbench.sources import materials_project
+from pesbench.sources import materials_project, materials_project_sets
 from pesbench.sources.materials_project import fetch
+from pesbench.sources.materials_project_sets import fetch_elements, fetch_surfaces, read_surfaces
 from pesbench.sources.prototypes import load_prototype
 
 PROTOTYPES = Path(__file__).parents[2] / "data" / "prototypes"
@@ -46,6 +48,8 @@ class Api(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.documents: dict[str, dict[str, Any]] = {}
+        self.slabs: dict[str, dict[str, Any]] = {}
+        self.queries: list[dict[str, list[str]]] = []
         self.faults: list[tuple[int, str, dict[str, str]]] = []
         self.always: tuple[int, str, dict[str, str]] | None = None
         self.seen: list[tuple[str, str]] = []
@@ -97,18 +101,32 @@ class Handler(BaseHTTPRequestHandler):
                 "access_controlled_batch_ids": [],
             }
             self.answer(200, json.dumps(beat))
-        elif parts.path != "/materials/summary/":
+        elif parts.path not in ("/materials/summary/", "/materials/surface_properties/"):
             self.answer(404, json.dumps({"detail": "Not Found"}))
         elif self.headers.get("x-api-key") != KEY:
             self.answer(401, json.dumps({"message": f"Invalid key {self.headers.get('x-api-key')}"}))
+        elif parts.path == "/materials/surface_properties/":
+            self.surfaces(parse_qs(parts.query))
         else:
             self.summary(parse_qs(parts.query))
 
+    def surfaces(self, query: dict[str, list[str]]) -> None:
+        """Answer with whole documents, whose slabs are CIF or pymatgen's JSON (emmet's SurfaceEntry takes both)."""
+        found = [self.server.slabs[m] for m in query["material_ids"][0].split(",") if m in self.server.slabs]
+        meta = {"api_version": "0.87.3", "total_doc": len(found), "max_limit": 1000}
+        self.answer(200, json.dumps({"data": found, "meta": meta}))
+
     def summary(self, query: dict[str, list[str]]) -> None:
-        """Answer one page: only the fields that were asked for."""
-        wanted, fields = query["material_ids"][0].split(","), query["_fields"][0].split(",")
-        found = [self.server.documents[m] for m in wanted if m in self.server.documents]
-        data = [{name: d[name] for name in fields if name in d} for d in found][: int(query["_limit"][0])]
+        """Answer one page: only the fields that were asked for, from where the page starts."""
+        self.server.queries.append(query)
+        fields, limit = query["_fields"][0].split(","), int(query["_limit"][0])
+        first = int(query.get("_skip", ["0"])[0])
+        if "material_ids" in query:
+            wanted = query["material_ids"][0].split(",")
+            found = [self.server.documents[m] for m in wanted if m in self.server.documents]
+        else:
+            found = [d for d in self.server.documents.values() if d.get("nelements") == 1]
+        data = [{name: d[name] for name in fields if name in d} for d in found][first : first + limit]
         meta = {"api_version": "0.87.3", "total_doc": len(found), "max_limit": 1000}
         self.answer(200, json.dumps({"data": data, "meta": meta}))
 
@@ -331,3 +349,92 @@ def test_failure_keeps_the_file_of_before(api: Api, tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         fetch("mp-7000", output)
     assert output.read_bytes() == before
+
+
+def test_one_request_brings_what_all_jobs_need(api: Api, tmp_path: Path) -> None:
+    shipped = ("mp-30", "mp-1138", "mp-149")
+    for material in shipped:
+        api.add(material, primitive(material))
+    for material in shipped:
+        fetch(material, tmp_path / f"{material}.yaml", None, tmp_path / "documents", [*shipped, "mp-999999"])
+    assert [path for path, _ in api.seen if path.startswith("/materials")] == ["/materials/summary/"]
+    for material in shipped:
+        fetched = load_prototype(tmp_path / f"{material}.yaml").structure
+        assert StructureMatcher().fit(fetched, primitive(material))
+    assert KEY not in "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    with pytest.raises(SourceError, match="mp-999999: the Materials Project has no such material"):
+        fetch("mp-999999", tmp_path / "x.yaml", None, tmp_path / "documents", shipped)
+
+
+def test_a_request_asks_for_a_hundred_at_most(api: Api, tmp_path: Path) -> None:
+    api.add("mp-30", primitive("mp-30"))
+    fetch("mp-30", tmp_path / "mp-30.yaml", None, tmp_path / "documents", [f"mp-{n}" for n in range(40, 400)])
+    (query,) = api.queries
+    assert len(query["material_ids"][0].split(",")) == materials_project.BATCH
+
+
+def test_a_structure_cannot_name_code(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    api.add("mp-30", primitive("mp-30"))
+    sites = api.documents["mp-30"]["structure"]["sites"]
+    sites[0]["properties"] = {"x": {"@module": "pesbench.planted", "@class": "Bomb"}}
+    fetch("mp-30", tmp_path / "mp-30.yaml")
+    assert "pesbench.planted" not in sys.modules
+
+
+def crystalium(material: str) -> dict[str, Any]:
+    """Return a document of surfaces as emmet's SurfacePropDoc describes it."""
+    slab = primitive(material)
+    entry = {"miller_index": [1, 1, 1], "surface_energy": 1.3, "is_reconstructed": False, "has_wulff": True}
+    other = {"miller_index": [1, 0, 0], "surface_energy": 1.5, "is_reconstructed": True, "has_wulff": False}
+    surfaces = [entry | {"structure": slab.to(fmt="cif")}, other | {"structure": slab.as_dict()}]
+    return {"material_id": material, "surfaces": surfaces, "pretty_formula": "Cu"}
+
+
+def test_surfaces(api: Api, tmp_path: Path) -> None:
+    api.slabs["mp-30"] = crystalium("mp-30")
+    fetch_surfaces("mp-30", tmp_path / "mp-30.json")
+    one, two = read_surfaces(tmp_path / "mp-30.json")
+    assert (one.miller, one.energy_j_per_m2, one.reconstructed) == ((1, 1, 1), 1.3, False)
+    assert (two.miller, two.energy_j_per_m2, two.reconstructed) == ((1, 0, 0), 1.5, True)
+    assert len(one.slab) == len(two.slab) == len(primitive("mp-30"))
+    assert one.slab.cell.volume == pytest.approx(primitive("mp-30").volume, rel=1e-4)
+    assert json.loads((tmp_path / "mp-30.json").read_text())["database_version"] == VERSION
+    with pytest.raises(SourceError, match="mp-149: the Materials Project has no surfaces of it"):
+        fetch_surfaces("mp-149", tmp_path / "x.json")
+    (tmp_path / "mp-30.json").write_text("{}")
+    with pytest.raises(SourceError, match="is no list of surfaces"):
+        list(read_surfaces(tmp_path / "mp-30.json"))
+
+
+def test_elements_are_the_most_stable_ones_of_all_pages(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(materials_project_sets, "PAGE_SIZE", 2)
+    for n, (material, energy) in enumerate(
+        (("mp-30", -4.1), ("mp-149", -5.4), ("mp-124", -2.8), ("mp-81", -3.2))
+    ):
+        fields = {
+            "nelements": 1,
+            "energy_per_atom": energy,
+            "energy_above_hull": 0.0,
+            "formula_pretty": str(n),
+        }
+        api.add(material, primitive(material), **fields)
+    api.add("mp-7", primitive("mp-30"), nelements=1, energy_per_atom=-4.0, energy_above_hull=0.0)
+    fetch_elements(tmp_path / "e.json")
+    told = json.loads((tmp_path / "e.json").read_text())
+    assert {e: d["energy_ev_per_atom"] for e, d in told["elements"].items()} == {
+        "Cu": -4.1, "Si": -5.4, "Ag": -2.8, "Au": -3.2
+    }  # fmt: skip
+    assert all(q["nelements_max"] == ["1"] and q["is_stable"][0].lower() == "true" for q in api.queries)
+    with pytest.raises(SourceError, match="Xe: the Materials Project has no stable crystal of it"):
+        fetch_elements(tmp_path / "x.json", ["Cu", "Xe"])
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_never_shown_for_surfaces_either(api: Api, tmp_path: Path, status: int) -> None:
+    api.always = (status, json.dumps({"message": f"Invalid key {KEY}"}), {})
+    with pytest.raises(SourceError, match=f"refused the key in MP_API_KEY .HTTP {status}.") as caught:
+        fetch_surfaces("mp-30", tmp_path / "x.json")
+    assert KEY not in "".join(traceback.format_exception(caught.value))

@@ -333,7 +333,7 @@ def test_corrupt_absent_and_unknown_files(tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match="cannot be read"):
         read_phonon_file(tmp_path / "mp-2.tar.xz")
     with pytest.raises(PhononFileError, match=r"name it \*.tar.xz"):
-        read_phonon_file(tmp_path / "phonons.zip")
+        read_phonon_file(tmp_path / "phonons.rar")
 
 
 def test_nothing_of_an_archive_reaches_the_disk(tmp_path: Path, alloy: Phonopy) -> None:

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import http.server
+import hashlib
 import io
 import json
-import socket
+import os
 import tarfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from services import Page, Service, serving
 
 from pesbench.errors import SourceError
-from pesbench.sources import phonondb
-from pesbench.sources.phonondb import archive_url, content_sha256, fetch, fetch_all
+from pesbench.sources import transfer
+from pesbench.sources.download import fetch
+from pesbench.sources.phonondb import PhononDB, archive_url, content_sha256
 from pesbench.sources.prototypes import load_prototype
+from pesbench.sources.store import Store
 
 DATA = Path(__file__).parents[2] / "data"
 MANIFEST = pd.read_csv(DATA / "manifests" / "phonons.csv", comment="#", keep_default_na=False).set_index(
@@ -28,7 +30,6 @@ DEFAULT = (
     "mp-1265", "mp-2691", "mp-2741", "mp-23465", "mp-6586", "mp-600033", "mp-5967", "mp-2667", "mp-2657",
     "mp-2697", "mp-4608", "mp-661",
 )  # fmt: skip
-CUT = 2 * phonondb.PIECE_BYTES
 PLACE = "/materials-id-1265-mgo-fm-3m-225.tar.lzma"
 
 
@@ -45,45 +46,14 @@ def packed(folder: str, mode: str = "w:xz", force: str = "1.0") -> bytes:
     return buffer.getvalue()
 
 
-class Server(http.server.BaseHTTPRequestHandler):
-    """Serves one archive; ``script`` says how each request in turn is mistreated."""
-
-    body = b""
-    script: list[int | str] = []  # noqa: RUF012
-    ranges: list[str | None] = []  # noqa: RUF012
-
-    def do_GET(self) -> None:
-        fault = self.script.pop(0) if self.script else ""
-        self.ranges.append(self.headers["Range"])
-        if self.path != PLACE or isinstance(fault, int):
-            self.send_error(fault if isinstance(fault, int) else 404)
-            return
-        start = int((self.headers["Range"] or "bytes=0-")[6:].rstrip("-"))
-        if start >= len(self.body):
-            self.send_error(416)
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(self.body) - start))
-        self.end_headers()
-        end = start + CUT if fault == "cut" else len(self.body)
-        self.wfile.write(self.body[start:end])
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
-def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setattr(phonondb, "BACKOFF_SECONDS", 0.0)
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    """As raw.githubusercontent.com: strong entity tags, ranges, plain text for 404."""
+    monkeypatch.setattr(transfer, "BACKOFF_SECONDS", 0.0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    Server.body, Server.script, Server.ranges = packed("mp-1265-20180417"), [], []
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with serving(Service({PLACE: Page(packed("mp-1265-20180417"), etag='"abc"')})) as running:
+        yield running
 
 
 @pytest.fixture
@@ -116,87 +86,100 @@ def test_address_of_the_publisher() -> None:
     assert address.endswith(f"/phonon_db_tarred{PLACE}")
 
 
-@pytest.mark.parametrize("faults", [[], [503, 429], ["cut"], ["cut", "cut", 500, "cut"]])
-def test_download(tmp_path: Path, url: str, line: dict[str, str], faults: list[int | str]) -> None:
-    """What breaks off goes on from where it ended, and only whole files appear."""
-    Server.script = list(faults)
+def source(line: dict[str, str], url: str = "http://127.0.0.1:9", mirror: Path | None = None) -> PhononDB:
+    return PhononDB({"mp-1265": line}, mirror, url)
+
+
+def bring(tmp_path: Path, database: PhononDB) -> Path:
     output = tmp_path / "inputs" / "mp-1265.tar.xz"
-    fetch("mp-1265", line, output, base_url=url)
-    assert output.read_bytes() == Server.body and left(output.parent) == ["mp-1265.tar.xz"]
-    cuts = [index for index, fault in enumerate(faults) if fault == "cut"]
-    wanted = [sum(cut < request for cut in cuts) * CUT for request in range(len(faults) + 1)]
-    assert Server.ranges == [f"bytes={start}-" if start else None for start in wanted]
+    fetch(database, {"mp-1265": output}, Store(tmp_path / "store"))
+    return output
 
 
-def test_killed_download_goes_on(tmp_path: Path, url: str, line: dict[str, str]) -> None:
-    output = tmp_path / "mp-1265.tar.xz"
-    (tmp_path / ".part-mp-1265.tar.xz").write_bytes(Server.body[:150])
-    fetch("mp-1265", line, output, base_url=url)
-    assert Server.ranges == ["bytes=150-"] and output.read_bytes() == Server.body
-
-
-def test_part_of_something_else_is_thrown_away(tmp_path: Path, url: str, line: dict[str, str]) -> None:
-    output = tmp_path / "mp-1265.tar.xz"
-    (tmp_path / ".part-mp-1265.tar.xz").write_bytes(b"x" * (len(Server.body) + 10))
-    fetch("mp-1265", line, output, base_url=url)
-    assert output.read_bytes() == Server.body
+def test_download_with_provenance(tmp_path: Path, service: Service, line: dict[str, str]) -> None:
+    output, body = tmp_path / "mp-1265.tar.xz", service.pages[PLACE].body
+    service.faults = [503, ("cut", 5000), 429, ("cut", 9000)]
+    told = fetch(source(line, service.url), {"mp-1265": output}, Store(tmp_path / "store"))["mp-1265"]
+    assert output.read_bytes() == body
+    assert [wanted for _, wanted in service.asked] == [None, None, *["bytes=5000-"] * 2, "bytes=9000-"]
+    assert told["sha256"] == hashlib.sha256(body).hexdigest() and told["licence"] == "CC BY 4.0"
+    assert (
+        told["url"] == service.url + PLACE
+        and told["via"] == "network"
+        and told["date"]
+        and "2018-04-17" in told["version"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("faults", "body", "words"),
+    ("status", "body", "words"),
     [
-        ([404], None, "answered HTTP 404; check `archive` in data/manifests/phonons.csv"),
-        ([403], None, "answered HTTP 403"),
-        ([503] * 5, None, r"in 5 attempts \(HTTP 503\); set PESBENCH_MIRROR .* fetch_inputs"),
-        (["cut"] * 5, None, "in 5 attempts"),
-        ([], b"<html>log in</html>", "no readable archive came from http.*proxy"),
-        ([], packed("mp-1265-20180417", force="9.9"), "other content .* than the manifest pins"),
+        (404, b"404: Not Found", "answered HTTP 404; check `archive` in data/manifests/phonons.csv"),
+        (200, b"<html>log in</html>", "a web page came instead of the file.*proxy.*PESBENCH_MIRROR"),
+        (200, packed("mp-1265-20180417")[:9000], "came, but is truncated or corrupt"),
+        (
+            200,
+            packed("mp-1265-20180417", force="9.9"),
+            "came, but has other content .* than the manifest pins",
+        ),
     ],
 )
 def test_failed_download_is_one_clear_line(
-    tmp_path: Path, url: str, line: dict[str, str], faults: list[int | str], body: bytes | None, words: str
+    tmp_path: Path, service: Service, line: dict[str, str], status: int, body: bytes, words: str
 ) -> None:
-    Server.script, Server.body = list(faults), body or Server.body
+    service.pages[PLACE] = Page(body, status=status)
     with pytest.raises(SourceError, match=words) as caught:
-        fetch("mp-1265", line, tmp_path / "mp-1265.tar.xz", base_url=url)
+        bring(tmp_path, source(line, service.url))
     assert "\n" not in str(caught.value) and str(caught.value).startswith("mp-1265: ")
-    assert left(tmp_path) == ([".part-mp-1265.tar.xz"] if "cut" in faults else [])
+    assert not (tmp_path / "inputs").exists()
 
 
-def test_no_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: dict[str, str]) -> None:
-    monkeypatch.setattr(phonondb, "BACKOFF_SECONDS", 0.0)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        closed = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(SourceError, match=r"\(ConnectionError\); set PESBENCH_MIRROR"):
-            fetch("mp-1265", line, tmp_path / "mp-1265.tar.xz", base_url=closed)
+def test_a_material_that_the_manifest_has_not(line: dict[str, str]) -> None:
+    with pytest.raises(SourceError, match=r"mp-9: is not in data/manifests/phonons\.csv"):
+        source(line).wanted("mp-9", Path("x"))
 
 
 def test_mirror(tmp_path: Path, line: dict[str, str]) -> None:
     """A mirror may have packed the files anew; nothing is asked of the network."""
-    source = tmp_path / "phonondb" / "archives" / "mp-1265.tar.xz"
-    source.parent.mkdir(parents=True)
-    output = tmp_path / "results" / "mp-1265.tar.xz"
-    with pytest.raises(SourceError, match="PESBENCH_MIRROR"):
-        fetch("mp-1265", line, output, mirror=tmp_path, base_url="http://127.0.0.1:1")
-    source.write_bytes(packed("repacked"))
-    fetch("mp-1265", line, output, mirror=tmp_path, base_url="http://127.0.0.1:1")
-    assert output.read_bytes() == source.read_bytes()
-    source.write_bytes(packed("repacked")[:200])
-    output.unlink()
-    with pytest.raises(SourceError, match=r"no readable archive came from .*copy it there again"):
-        fetch("mp-1265", line, output, mirror=tmp_path)
-    assert not output.exists()
+    archive = tmp_path / "phonondb" / "archives" / "mp-1265.tar.xz"
+    archive.parent.mkdir(parents=True)
+    with pytest.raises(SourceError, match="complete the mirror, or unset it"):
+        bring(tmp_path, source(line, mirror=tmp_path))
+    archive.write_bytes(packed("repacked")[:200])
+    with pytest.raises(SourceError, match=r"truncated or corrupt.*copy it there again"):
+        bring(tmp_path, source(line, mirror=tmp_path))
+    archive.write_bytes(packed("repacked"))
+    assert bring(tmp_path, source(line, mirror=tmp_path)).read_bytes() == archive.read_bytes()
 
 
-def test_what_is_there_and_whole_stays(tmp_path: Path, url: str, line: dict[str, str]) -> None:
-    """The first is absent, the second whole (packed otherwise), the third cut off."""
+def test_what_is_there_and_whole_stays(tmp_path: Path, service: Service, line: dict[str, str]) -> None:
+    """One is absent, the second whole (packed otherwise), the third cut off; the archive is asked for once."""
     paths = [tmp_path / name for name in ("absent.tar.xz", "whole.tar.xz", "torn.tar.xz")]
+    body = service.pages[PLACE].body
     paths[1].write_bytes(packed("repacked"))
-    paths[2].write_bytes(Server.body[:500])
-    fetch_all({str(path): line | {"mp_id": "mp-1265"} for path in paths}, base_url=url)
-    assert len(Server.ranges) == 2
-    assert [path.read_bytes() for path in paths] == [Server.body, packed("repacked"), Server.body]
+    paths[2].write_bytes(body[:500])
+    for path in paths:
+        fetch(source(line, service.url), {"mp-1265": path}, Store(tmp_path / "store"))
+    assert len(service.asked) == 1
+    assert [path.read_bytes() for path in paths] == [body, packed("repacked"), body]
+
+
+@pytest.mark.skipif(
+    not os.environ.get("PESBENCH_MIRROR"), reason="PESBENCH_MIRROR does not name a folder with archives"
+)
+def test_archives_of_the_mirror_come_through_whole(tmp_path: Path) -> None:
+    lines = {material: dict(line) for material, line in MANIFEST.iterrows()}
+    database = PhononDB(lines, Path(os.environ["PESBENCH_MIRROR"]))
+    some = list(database.ids())[::20]
+    paths = {material: tmp_path / f"{material}.tar.xz" for material in some}
+    told = fetch(database, paths, Store(tmp_path / "store"))
+    for material, path in paths.items():
+        phonons, line = database.convert(material, path), lines[material]
+        assert phonons.dataset is not None and phonons.dataset["natom"] == line["n_atoms_supercell"]
+        forces = np.concatenate([entry["forces"] for entry in phonons.dataset["first_atoms"]])
+        assert len(forces) == line["n_atoms_supercell"] * line["n_displacements"]
+        assert 1e-3 < np.abs(forces).max() < 2.0  # eV/A after a displacement of 0.01 A
+        assert told[material]["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_manifest_has_every_material_of_the_papers() -> None:

@@ -8,6 +8,7 @@ import io
 import lzma
 import re
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
@@ -27,6 +28,8 @@ OPENERS: dict[str, Callable[..., IO[Any]]] = {
     ".bz2": bz2.open,
     ".gz": gzip.open,
 }
+#: First bytes of the same kinds, for a file whose name says nothing: one that is still being verified.
+MAGIC = {b"\xfd7zXZ\0": ".xz", b"\x5d\0\0": ".lzma", b"BZh": ".bz2", b"\x1f\x8b": ".gz"}
 #: At the start of a YAML node: an anchor or an alias.
 ANCHOR = re.compile(rb"(?:^|[\s\[{,:-])[&*]\w", re.MULTILINE)
 SAFE_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -36,23 +39,66 @@ class ArchiveError(PesbenchError):
     """A compressed file or archive is corrupt, incomplete or too large."""
 
 
-def read_bounded(path: Path) -> bytes:
-    """Return a file's content, decompressed where its suffix says that it is compressed.
+def read_bounded(path: Path, most_bytes: int | None = None) -> bytes:
+    """Return a file's content, decompressed where its suffix, or its first bytes, say that it is compressed.
 
     Raises
     ------
     ArchiveError
-        One line with the file and the mend: unreadable, truncated, corrupt, or beyond ``MOST_BYTES``.
+        One line with the file and the mend: unreadable, truncated, corrupt, or beyond ``most_bytes`` (``MOST_BYTES``).
     """
+    most_bytes = most_bytes or MOST_BYTES
     try:
-        with OPENERS.get(path.suffix, open)(path, "rb") as handle:
-            data: bytes = handle.read(MOST_BYTES + 1)
+        with _opener(path)(path, "rb") as handle:
+            data: bytes = handle.read(most_bytes + 1)
     except (EOFError, lzma.LZMAError, zlib.error, gzip.BadGzipFile) as error:
         raise ArchiveError(f"{path}: is truncated or corrupt ({_line(error)}); fetch it again") from error
     except OSError as error:
         raise ArchiveError(f"{path}: cannot be read ({_line(error)}); fetch it again") from error
-    if len(data) > MOST_BYTES:
-        raise ArchiveError(f"{path}: holds more than {MOST_BYTES} bytes; that is no file of one material")
+    if len(data) > most_bytes:
+        raise ArchiveError(f"{path}: holds more than {most_bytes} bytes; that is more than such a file has")
+    return data
+
+
+def _opener(path: Path) -> Callable[..., IO[Any]]:
+    """Return what opens a file, decompressed."""
+    if path.suffix in OPENERS:
+        return OPENERS[path.suffix]
+    with path.open("rb") as handle:
+        start = handle.read(6)
+    return next((OPENERS[suffix] for magic, suffix in MAGIC.items() if start.startswith(magic)), open)
+
+
+def read_zipped(path: Path, name: str, most_bytes: int | None = None) -> bytes:
+    """Return one member of a zip archive, decompressed where its suffix says so; nothing reaches the disk.
+
+    Parameters
+    ----------
+    name
+        Of the member, folders before it ignored.
+
+    Raises
+    ------
+    ArchiveError
+        No such member or two, corrupt, truncated, encrypted, or beyond ``most_bytes`` (``MOST_BYTES``).
+    """
+    most_bytes = most_bytes or MOST_BYTES
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [member for member in archive.infolist() if PurePosixPath(member.filename).name == name]
+            if len(found) != 1 or len(archive.infolist()) > MOST_MEMBERS:
+                raise ArchiveError(f"{path}: holds {name} {len(found)} times, not once; fetch it again")
+            with archive.open(found[0]) as member:
+                opener = OPENERS.get(PurePosixPath(name).suffix)
+                data: bytes = (opener(member) if opener else member).read(most_bytes + 1)
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
+        raise ArchiveError(f"{path}: is truncated or corrupt ({_line(error)}); fetch it again") from error
+    except (RuntimeError, NotImplementedError) as error:  # encrypted, or an unknown compression
+        raise ArchiveError(f"{path}: cannot be unpacked ({_line(error)}); fetch it again") from error
+    if len(data) > most_bytes:
+        raise ArchiveError(
+            f"{path}: {name} holds more than {most_bytes} bytes; that is more than such a file has"
+        )
     return data
 
 

@@ -1,15 +1,18 @@
-"""One structure from the Materials Project, written in the format of data/prototypes."""
+"""Structures from the Materials Project, written in the format of data/prototypes; asked for in batches, and kept."""
 
 import contextlib
+import fcntl
+import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+from mp_api.client.core.client import BaseRester
 from mp_api.client.core.exceptions import MPRestError
 from mp_api.client.core.utils import load_json, validate_ids
 from mp_api.client.routes.materials.summary import SummaryRester
@@ -25,6 +28,8 @@ from pesbench.errors import PrototypeError, SourceError
 from pesbench.files import write_atomic
 from pesbench.sources.prototypes import LATTICE_KEYS, SYMPREC_ANG, load_prototype
 
+Rester = TypeVar("Rester", bound=BaseRester)
+
 KEY = re.compile(r"[A-Za-z0-9]{32}")
 KEY_PAGE = "https://materialsproject.org/api"
 MATERIAL = re.compile(r"(mp|mvc)-[1-9]\d*")
@@ -35,20 +40,32 @@ TIMEOUT_SECONDS = 30
 ATTEMPTS = 6
 BACKOFF_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 120
+#: Materials asked for in one request.
+BATCH = 100
 TRANSIENT = (429, 500, 502, 503, 504)
 
 
-class _Summary(SummaryRester):
-    """The client's summary route, less its constructor's request, which knows no time-out and no retry."""
+class Quiet:
+    """Takes from a client's route its constructor's request, which knows no time-out and no retry."""
 
     _get_heartbeat_info: Any = staticmethod(lambda _: ("", []))
 
 
-def fetch(material: str, output: Path, expected: Path | None = None) -> None:
+class _Summary(Quiet, SummaryRester):
+    """The summary of a material."""
+
+
+def fetch(
+    material: str,
+    output: Path,
+    expected: Path | None = None,
+    cache: Path | None = None,
+    also: Sequence[str] = (),
+) -> None:
     """Fetch one material and write it as a prototype file.
 
-    One request; a second one only where the document does not say which database version it is from.
-    The environment gives the key (``MP_API_KEY``) and another address of the API (``MP_API_ENDPOINT``).
+    One request for up to ``BATCH`` materials; a second one only where a document does not say which database version
+    it is from. The environment gives the key (``MP_API_KEY``) and another address of the API (``MP_API_ENDPOINT``).
 
     Parameters
     ----------
@@ -59,6 +76,9 @@ def fetch(material: str, output: Path, expected: Path | None = None) -> None:
     expected
         Structure file of the same material in whose axes and origin Miller indices and cuts are counted: the fetched
         structure is brought to them, or refused.
+    cache, also
+        Folder in which the documents are kept, and the ids that are asked for together with this one when it is not
+        there; one process at a time asks, the others then find theirs.
 
     Raises
     ------
@@ -67,17 +87,45 @@ def fetch(material: str, output: Path, expected: Path | None = None) -> None:
     """
     if not MATERIAL.fullmatch(material):
         raise SourceError(f"{material}: is no Materials Project id; write it like mp-30")
-    client = _client(material)
-    with client.session, _one_line(material, client.base_endpoint):
-        document = _document(client, material)
-        data = _prototype(material, document, _database_version(client, document), expected)
+    document = _kept(material, cache, also) if cache else _ask([material])[material]
+    with one_line(material, "what was kept"):
+        data = _prototype(material, document, str(document["database_version"]), expected)
     text = yaml.safe_dump(data, sort_keys=False, default_flow_style=None, width=110)
     _check(material, text)
     write_atomic(output, text)
 
 
-def _client(material: str) -> SummaryRester:
-    """Return the client with the key of the environment, time-outs and patient retries."""
+def _kept(material: str, cache: Path, also: Sequence[str]) -> dict[str, Any]:
+    """Return a material's document from the folder in which they are kept; ask for it where it is not there."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / ".lock").open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        file = cache / f"{material}.json"
+        if not file.is_file():
+            others = [m for m in also if m != material and not (cache / f"{m}.json").is_file()]
+            batch = [material, *(m for m in others if MATERIAL.fullmatch(m))][:BATCH]
+            for name, found in _ask(batch).items():
+                write_atomic(cache / f"{name}.json", json.dumps(found) + "\n")
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return document
+
+
+def _ask(materials: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the documents of some materials with their database version; the first of them has to be there."""
+    material = materials[0]
+    client = make_client(_Summary, material)
+    with client.session, one_line(material, client.base_endpoint):
+        documents = _documents(client, materials)
+        version = ""
+        for document in documents.values():
+            known = (document.get("builder_meta") or {}).get("database_version")
+            version = version if known else version or database_version(client)
+            document["database_version"] = str(known or version)
+        return documents
+
+
+def make_client(route: type[Rester], material: str) -> Rester:
+    """Return a client of one route with the key of the environment, time-outs and patient retries."""
     key = os.environ.get("MP_API_KEY", "").strip()
     if not key:
         raise SourceError(f"{material}: MP_API_KEY is not set; get a key at {KEY_PAGE} and export it")
@@ -85,7 +133,7 @@ def _client(material: str) -> SummaryRester:
         raise SourceError(
             f"{material}: MP_API_KEY is not 32 letters and digits; copy it again from {KEY_PAGE}"
         )
-    client = _Summary(
+    client = route(
         api_key=key,
         endpoint=os.environ.get("MP_API_ENDPOINT"),
         use_document_model=False,
@@ -130,7 +178,7 @@ def _harden(session: Session, material: str, endpoint: str) -> None:
 
 
 @contextlib.contextmanager
-def _one_line(material: str, endpoint: str) -> Iterator[None]:
+def one_line(material: str, endpoint: str) -> Iterator[None]:
     """Turn the errors of the client, of the network and of a strange answer into SourceError."""
     try:
         yield
@@ -146,33 +194,37 @@ def _one_line(material: str, endpoint: str) -> Iterator[None]:
         ) from error
 
 
-def _document(client: SummaryRester, material: str) -> dict[str, Any]:
-    """Return the material's summary document."""
-    documents: list[Any] = client.search(material_ids=material, fields=FIELDS, chunk_size=1)
-    if not documents:
+def _documents(client: SummaryRester, materials: list[str]) -> dict[str, dict[str, Any]]:
+    """Return the summary documents of those materials that there are; the first has to be there."""
+    found: list[Any] = client.search(material_ids=materials, fields=FIELDS, chunk_size=len(materials))
+    documents = {str(validate_ids([document["material_id"]])[0]): dict(document) for document in found}
+    if not documents or (materials[0] not in documents and set(documents) <= set(materials)):
         raise SourceError(
-            f"{material}: the Materials Project has no such material; check the id on its web site"
+            f"{materials[0]}: the Materials Project has no such material; check the id on its web site"
         )
-    document: dict[str, Any] = documents[0]
-    if validate_ids([document["material_id"]]) != [material]:
-        raise ValueError("the document is of another material")
-    return document
+    if not set(documents) <= set(materials):
+        raise ValueError("a document is of another material")
+    return documents
 
 
-def _database_version(client: SummaryRester, document: dict[str, Any]) -> str:
-    """Return the version of the database that the document is from."""
-    known = (document.get("builder_meta") or {}).get("database_version")
-    if known:
-        return str(known)
+def database_version(client: BaseRester) -> str:
+    """Return the version of the database that is asked."""
     answer = client.session.get(f"{client.base_endpoint}heartbeat", timeout=TIMEOUT_SECONDS)
     return str(load_json(answer.text)["db_version"])
+
+
+def plain_structure(data: dict[str, Any]) -> Structure:
+    """Return a structure from its JSON, less the properties of its sites, which may name code to be imported."""
+    keys = ("species", "abc", "xyz", "label")
+    sites = [{key: site[key] for key in keys if key in site} for site in data["sites"]]
+    return Structure.from_dict({"lattice": {"matrix": data["lattice"]["matrix"]}, "sites": sites})
 
 
 def _prototype(
     material: str, document: dict[str, Any], database_version: str, expected: Path | None
 ) -> dict[str, Any]:
     """Return the content of the prototype file."""
-    structure = Structure.from_dict(document["structure"])
+    structure = plain_structure(document["structure"])
     cell = SpacegroupAnalyzer(structure, symprec=SYMPREC_ANG).get_conventional_standard_structure()
     if expected is not None and expected.exists():
         cell = _in_setting_of(load_prototype(expected).structure, cell, material)

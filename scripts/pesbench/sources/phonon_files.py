@@ -1,9 +1,9 @@
 """What databases say of one material's phonons: structure, supercell, displacements with forces, Born charges.
 
 Read here: archives of PhononDB's release of 2018-04-17; phonopy's yaml, in which the database's newer release at
-NIMS (``phonopy_params.yaml.xz``, doi:10.48505/nims.4197) and Alexandria's phonon benchmark (``<mp-id>.yaml.bz2``)
-come; and structures alone. phonopy's own reader of these yaml files can run code that a file holds, hence it gets
-them parsed.
+NIMS (``phonopy_params.yaml.xz`` in a zip archive, doi:10.48505/nims.4197) and Alexandria's phonon benchmark
+(``<mp-id>.yaml.bz2``) come; and structures alone. phonopy's own reader of these yaml files can run code that a file
+holds, hence it gets them parsed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from phonopy.structure.atoms import PhonopyAtoms
 from phonopy.structure.cells import get_atom_order, get_primitive, get_supercell, guess_primitive_matrix
 
 from pesbench.errors import PesbenchError
-from pesbench.sources.archives import read_bounded, read_members, safe_yaml
+from pesbench.sources.archives import read_bounded, read_members, read_zipped, safe_yaml
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 
 MATERIAL = re.compile(r"(?:mp|mvc)-\d+")
 ARCHIVE = re.compile(r"\.tar\.(xz|lzma|gz|bz2)$")
-YAML = re.compile(r"\.ya?ml(\.(xz|lzma|gz|bz2))?$")
+YAML = re.compile(r"\.ya?ml(\.(xz|lzma|gz|bz2))?$|\.zip$")
+#: The member of a zip archive of the database's newer release that is read.
+PARAMETERS = "phonopy_params.yaml.xz"
 POSCAR = re.compile(r"POSCAR|CONTCAR|\.vasp$", re.IGNORECASE)
 #: Members of a PhononDB archive that are read; BORN is there for some insulators only.
 MEMBERS = ("BORN", "FORCE_SETS", "POSCAR-unitcell", "disp.yaml", "phonopy.conf")
@@ -92,8 +94,9 @@ def read_phonon_file(path: Path) -> PhononFile:
     Parameters
     ----------
     path
-        PhononDB archive (``*.tar.xz``, ``*.tar.lzma``), phonopy yaml (plain, ``.xz``, ``.gz``, ``.bz2``), prototype
-        yaml, ``*.cif``, or a file with POSCAR or CONTCAR in its name or the suffix ``.vasp``.
+        PhononDB archive (``*.tar.xz``, ``*.tar.lzma``), phonopy yaml (plain, ``.xz``, ``.gz``, ``.bz2``, or
+        ``phonopy_params.yaml.xz`` in a ``.zip``), prototype yaml, ``*.cif``, or a file with POSCAR or CONTCAR in its
+        name or the suffix ``.vasp``.
 
     Raises
     ------
@@ -110,7 +113,7 @@ def read_phonon_file(path: Path) -> PhononFile:
         return _structure_alone(path, _poscar(path, "the file", _text(path, "the file", read_bounded(path))))
     raise PhononFileError(
         f"{path}: the name does not say what it holds; "
-        "name it *.tar.xz, *.tar.lzma, *.yaml (.xz, .gz, .bz2), *.cif, *.vasp or POSCAR*"
+        "name it *.tar.xz, *.tar.lzma, *.yaml (.xz, .gz, .bz2), *.zip, *.cif, *.vasp or POSCAR*"
     )
 
 
@@ -314,7 +317,7 @@ def _nac(given: dict[str, Any], n_primitive: int) -> dict[str, Any]:
 
 def _from_yaml(path: Path) -> PhononFile:
     """Read phonopy's yaml, or a prototype of data/prototypes."""
-    raw = read_bounded(path)
+    raw = read_zipped(path, PARAMETERS) if path.suffix == ".zip" else read_bounded(path)
     with _one_line(path, "the YAML", "fetch it again, or write it again by phonopy"):
         data = safe_yaml(raw)
         if not isinstance(data, dict):
