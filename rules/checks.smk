@@ -15,7 +15,10 @@ rule checks:
         claims=naming.CLAIMS,
         records=[path for benchmark in BENCHMARKS for path in merged(benchmark)],
         run_config=naming.RUN_CONFIG,
-        tests=[f"tests/results/test_{name}results.py" for name in ("", "phonon_")],
+        tests=[
+            f"tests/results/test_{name}results.py"
+            for name in ("", "phonon_", "high_energy_")
+        ],
     output:
         checks=naming.CHECKS,
     log:

@@ -12,10 +12,12 @@ def in_archive(benchmark, material):
 
 
 def structure_file(benchmark, material):
-    """The structure file of one material: the user's own, of an archive, shipped, or fetched."""
+    """The structure file of one material: the user's own, the benchmark's, of an archive, shipped, or fetched."""
     if material not in COSTS[benchmark]:
         found = sorted(Path("structures").glob(f"{material}.*"))
         return str(found[0]) if found else f"structures/{material}.vasp"
+    if hasattr(BENCHMARKS[benchmark], "structure_file"):
+        return BENCHMARKS[benchmark].structure_file(material)
     if in_archive(benchmark, material):
         return naming.archive(material)
     if RUN["sources"]["structures"] == "prototypes":

@@ -13,6 +13,7 @@ import pandas as pd
 
 from pesbench.errors import PesbenchError
 from pesbench.files import write_atomic
+from pesbench.high_energy_layout import LAYOUTS
 from pesbench.published import PAPER_MODELS, PHONON_MODELS
 from pesbench.summary import (
     STATUS_WORDS,
@@ -227,12 +228,16 @@ def paper_table(
 
 
 def write_tables(frames: dict[str, pd.DataFrame], folder: Path) -> None:
-    """Write each table as CSV, and a paper's supplementary table as ``.md`` and ``.tex`` in its layout too.
+    """Write each table as CSV, and those that have a layout for print as ``.md`` and ``.tex`` too.
 
     A frame of a paper's table is the transcribed table itself, or holds our runs (it has a column ``model``).
     """
     for name, frame in frames.items():
         write_atomic(folder / f"{name}.csv", tidy_csv(frame))
+        if name in LAYOUTS:
+            layout = LAYOUTS[name](frame)
+            write_atomic(folder / f"{name}.md", markdown(layout))
+            write_atomic(folder / f"{name}.tex", latex(layout))
         if name not in PAPER_TABLES:
             continue
         published = read_published(Path(f"data/published/{name}.csv"))

@@ -27,14 +27,20 @@ DEFAULT = [len(benchmark["default_materials"]) for benchmark in BENCHMARKS.value
 DEAR = {"environment", "conformance", "model_chunk"}
 #: Jobs that the default configuration needs beside the models'; one table is published values alone.
 SINGLE = "run_config claims report_page checks all published_table"
-SCORING = "surfaces_tables surfaces_figures phonons_tables phonons_figures"
+SCORING = (
+    "surfaces_tables surfaces_figures phonons_tables phonons_figures high_energy_tables high_energy_figures"
+)
 ONCE = dict.fromkeys(f"{SINGLE} {SCORING}".split(), 1)
 
 
-def expected(models: int, *materials: int) -> dict[str, int]:
-    """Return the plan for models with an environment of their own to build, and so many materials a benchmark."""
+def expected(models: int, *materials: int, labelled: int = 2) -> dict[str, int]:
+    """Return the plan for models with an environment of their own to build, and so many materials a benchmark.
+
+    ``labelled``: files of labelled frames to fetch; those of the default sets are two.
+    """
     chunks = sum(math.ceil(number / CHUNK) for number in materials)
     each = dict.fromkeys(("environment", "conformance"), models)
+    each |= {"labelled": labelled} if labelled else {}
     return {**ONCE, **each, "merge_records": models * len(materials), "model_chunk": models * chunks}
 
 
@@ -62,16 +68,16 @@ def test_the_default_configuration_plans_two_models(unbuilt: Any) -> None:
 def test_all_materials_are_planned_in_chunks(unbuilt: Any) -> None:
     plan = unbuilt.plan(config={"materials": "all"})
     chunks = math.ceil(597 / CHUNK)
-    assert plan == expected(2, 29, 597) | {"archives": chunks}
-    assert plan["model_chunk"] == 2 * (math.ceil(29 / CHUNK) + chunks)
+    assert plan == expected(2, 29, 597, 19, labelled=5) | {"archives": chunks}
+    assert plan["model_chunk"] == 2 * (math.ceil(29 / CHUNK) + chunks + math.ceil(19 / CHUNK))
 
 
 def test_a_paper_s_set_is_planned_with_its_reference(unbuilt: Any) -> None:
     """The 229 materials of a supplementary table, no surface, and the database's own forces as a third 'model'."""
     plan = unbuilt.plan(config={"materials": "deng2025_s3", "reference": "fetched"})
     chunks = math.ceil(229 / CHUNK)
-    each = {"model_chunk": 2 * chunks, "reference_chunk": chunks, "archives": chunks, "merge_records": 5}
-    assert plan == expected(2, 0, 229) | each
+    each = {"model_chunk": 2 * chunks, "reference_chunk": chunks, "archives": chunks, "merge_records": 7}
+    assert plan == expected(2, 0, 229, 0, labelled=0) | each
 
 
 def test_the_cluster_profile_plans_the_same(unbuilt: Any) -> None:
@@ -326,7 +332,7 @@ def test_the_supplement_needs_no_run(workflow: Any) -> None:
     spent = after.children_user + after.children_system - before.children_user - before.children_system
     assert 0 < spent < 20
     ran = set(re.findall(r"^(?:local)?rule (\w+):", output, flags=re.MULTILINE))
-    tables = {"surfaces_tables", "phonons_tables", "published_table"}
+    tables = {"surfaces_tables", "phonons_tables", "high_energy_tables", "published_table"}
     assert tables <= ran <= tables | {"supplement"}
     assert not (workflow.root / "results/surfaces").exists()
     assert not (workflow.root / "results/conformance").exists()
@@ -426,7 +432,7 @@ def test_what_a_job_is_told_is_json(unbuilt: Any) -> None:
     """Each job gets its own materials, every material goes to one job of each model."""
     output = unbuilt.succeed("--dry-run", "--printshellcmds", config={"materials": "all"})
     jobs = [json.loads(text) for text in re.findall(r"run_chunk\.py '(\{.*?\})' results", output)]
-    for benchmark, number in {"surfaces": 29, "phonons": 597}.items():
+    for benchmark, number in {"surfaces": 29, "phonons": 597, "high_energy": 19}.items():
         for model in ("chgnet-0.3.0", "sevennet-0"):
             own = [job for job in jobs if (job["benchmark"], job["model"]) == (benchmark, model)]
             given = [material for job in own for material in job["structures"]]

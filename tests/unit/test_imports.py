@@ -17,6 +17,7 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "scripts" / "pesbench"
 BENCHMARKS_MAY = {
     "models", "engine", "dft", "sources", "records", "metrics", "config", "failures", "naming", "errors", "published",
+    "softening", "correction", "labels",
 }  # fmt: skip
 MODELS_AND_BELOW = {
     "models",
@@ -33,7 +34,12 @@ MODELS_AND_BELOW = {
     "published",
 }
 STANDARD_LIBRARY_ONLY = {"config", "naming", "chunks", "errors", "files", "packages", "published"}
-LIGHT = ("pesbench.benchmarks.surfaces", "pesbench.config", "pesbench.models.registry")
+LIGHT = (
+    "pesbench.benchmarks.surfaces",
+    "pesbench.benchmarks.high_energy.manifest",
+    "pesbench.config",
+    "pesbench.models.registry",
+)
 HEAVY = {"torch", "pymatgen", "ase", "pandas", "matplotlib", "numpy"}
 Edge = tuple[str, str]
 
