@@ -19,7 +19,7 @@ $(DRIVER).ok: envs/driver.txt
 	@$(PYTHON) scripts/build_environment.py driver $(DRIVER) $@
 
 # One driver a folder: flock holds the folder while Snakemake works in it, so a lock that a kill left behind can be removed.
-paper: $(DRIVER).ok  ## set everything up, run the main job, print the ledger (MATERIALS=all for all 147 surfaces)
+paper: $(DRIVER).ok  ## set everything up, run the main job, print the ledger (MATERIALS=deng2025_s1 for all 147 surfaces)
 	@flock --nonblock --close .lock sh -c '$(RUN) --unlock >/dev/null 2>&1; $(RUN)' \
 		|| { echo "make paper did not finish: see above, and results/logs"; exit 1; }
 	@cat results/claims.txt

@@ -105,8 +105,8 @@ def _benchmark(name: str, given: object) -> dict[str, Any]:
         raise ConfigError(f"{where} must be a section of 'name: value' lines, not {given!r}")
     entry = dict(given)
     default_materials = entry.pop("default_materials", None)
-    if not isinstance(default_materials, list) or not default_materials:
-        raise ConfigError(f"{where}: default_materials must list at least one material id")
+    if not isinstance(default_materials, list):
+        raise ConfigError(f"{where}: default_materials must be a list of material ids, [] for none")
     settings_class = benchmark_module(name).Settings
     check_keys(entry, [field.name for field in fields(settings_class)], where)
     kinds = {field.name: field.type for field in fields(settings_class)}
