@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 PACKAGES = (
     *("ase", "numpy", "pymatgen", "phonopy", "spglib", "matscipy", "torch", "e3nn"),
     *("chgnet", "sevenn", "matgl", "dgl", "m3gnet", "tensorflow-cpu", "tf-keras"),
-    *("mace-torch", "mattersim"),
+    *("mace-torch", "mattersim", "orb-models", "fairchem-core"),
 )
 
 

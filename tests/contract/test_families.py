@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
+import re
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
+import tiny_fairchem
 from ase import units
 
 from pesbench.errors import CheckpointError, ConfigError
 from pesbench.models.conformance import check, load_structures, pin, require
 from pesbench.models.loaders import load_model, set_threads
+from pesbench.models.orb import CUTOFF_ANG, load_orb
 from pesbench.models.registry import ModelEntry, load_registry
 from pesbench.naming import weights, weights_folder
 
@@ -61,7 +66,8 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
 def at_hand(name: str) -> ModelEntry:
     """The registry's entry, where this environment can load it."""
     entry = SHIPPED.get(name)
-    pytest.importorskip(entry.family.package)
+    if not tiny.installed(entry.family.package):
+        pytest.skip(f"{entry.family.package} is not installed here")
     if entry.checkpoint.where == "fetched" and not (
         entry.checkpoint.pinned and Path(weights(name)).is_file()
     ):
@@ -109,6 +115,17 @@ def packages_own(entry: ModelEntry):
 
             network = M3GNet.from_dir(str(folder))
             return M3GNetCalculator(Potential(network), stress_weight=units.GPa)
+        if entry.family.name == "orb":
+            from orb_models.forcefield import pretrained
+            from orb_models.forcefield.calculator import ORBCalculator
+
+            file = str(Path(weights_folder(entry.name)) / next(iter(entry.checkpoint.files)))
+            fill = pretrained.ORB_PRETRAINED_MODELS[entry.name]
+            return ORBCalculator(fill(file, "cpu", precision="float32-highest", compile=False), device="cpu")
+        if entry.family.name == "fairchem":
+            return tiny_fairchem.own_uma(entry.dtype)(Path(weights_folder(entry.name)))
+        if entry.family.name == "fairchem-v1":
+            return tiny_fairchem.own_v1(Path(weights_folder(entry.name)))
         from sevenn.calculator import SevenNetCalculator
 
         keyword = entry.name.replace("sevennet", "7net")
@@ -126,6 +143,51 @@ def test_same_numbers_as_the_package_itself(name: str) -> None:
         assert abs(per_atom) < 5e-6
         np.testing.assert_allclose(mine.get_forces(), other.get_forces(), atol=2e-4)
         np.testing.assert_allclose(mine.get_stress(voigt=False), other.get_stress(voigt=False), atol=2e-5)
+
+
+def test_head_of_a_checkpoint_with_several_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("mace")
+    entry = tiny.make("tiny-mace-heads", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    energies = []
+    for head in ("pbe", "r2scan"):
+        atoms = STRUCTURES["Cu"].copy()
+        atoms.calc = load_model(dataclasses.replace(entry, options={"head": head})).calculator
+        energies.append(atoms.get_potential_energy())
+    assert abs(energies[0] - energies[1]) > 0.1
+    for options, message in [
+        ({}, "head is None, known: pbe, r2scan"),
+        ({"head": "pb"}, "did you mean 'pbe'"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            load_model(dataclasses.replace(entry, options=options))
+
+
+def test_mattersim_checkpoint_that_lacks_weights_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("mattersim")
+    import torch
+
+    from pesbench.models.mattersim import load_mattersim
+
+    tiny.TINY["tiny-mattersim"].build(tmp_path)
+    stored = torch.load(tmp_path / "tiny.pth", weights_only=True)
+    weight = next(name for name in stored["model"] if name.startswith("final."))
+    for key, refused in [
+        ("sbf.coef", False),
+        ("normalizer.shift", True),
+        (weight, True),
+    ]:
+        state = {name: value for name, value in stored["model"].items() if name != key}
+        torch.save({**stored, "model": state}, tmp_path / "less.pth")
+        if not refused:  # computed, and not in the published files
+            load_mattersim(SHIPPED.get("mattersim-v1-1m"), tmp_path / "less.pth", "cpu")
+            continue
+        with pytest.raises(
+            CheckpointError, match=f"do not match in {key}; rebuild the environment 'mattersim'"
+        ):
+            load_mattersim(SHIPPED.get("mattersim-v1-1m"), tmp_path / "less.pth", "cpu")
 
 
 def test_matgls_own_calculator_leaves_the_angles_out_of_the_forces(tmp_path: Path) -> None:
@@ -204,3 +266,105 @@ def test_one_flipped_byte_is_refused_before_it_is_opened(
         "flipped.pth" in message and entry.checkpoint.sha256 in message and "fetch the file again" in message
     )
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, entry in SHIPPED.models.items() if entry.family.name == "orb"]
+)
+def test_orb_entry_describes_the_network_that_the_package_fills(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files do not say which architecture and how many neighbors they are for; the package's names do."""
+    pytest.importorskip("orb_models")
+    from orb_models.forcefield import pretrained
+
+    filled = {}
+
+    def load_model(network, weights_path, *_, **__):
+        filled.update(network=network, address=weights_path)
+        return network
+
+    monkeypatch.setattr(pretrained, "load_model", load_model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pretrained.ORB_PRETRAINED_MODELS[name](device="cpu", compile=False)
+    entry = SHIPPED.get(name)
+    file = next(iter(entry.checkpoint.files))
+    assert filled["address"] == f"{entry.checkpoint.url}/{file}"
+    theirs = filled["network"]
+    assert sum(parameter.numel() for parameter in theirs.parameters()) == entry.parameters
+    assert theirs.system_config.max_num_neighbors == entry.options["max_num_neighbors"]
+    assert theirs.system_config.radius == CUTOFF_ANG
+    ours = getattr(pretrained, f"{entry.options['architecture']}_architecture")(device="cpu")
+    shapes = [{key: value.shape for key, value in one.state_dict().items()} for one in (ours, theirs)]
+    assert shapes[0] == shapes[1]
+
+
+def test_orb_does_not_leave_an_output_layer_at_random(tmp_path: Path) -> None:
+    """The package itself says nothing when a file lacks one."""
+    pytest.importorskip("orb_models")
+    import torch
+
+    entry = tiny.make("tiny-orb-v3-direct", tmp_path)
+    path = tmp_path / "tiny.ckpt"
+    state = torch.load(tmp_path / "mirror/tiny-orb-v3-direct/tiny.ckpt", weights_only=True)
+    torch.save({key: value for key, value in state.items() if not key.startswith("heads.stress.")}, path)
+    with pytest.raises(CheckpointError, match=r"tiny\.ckpt lacks heads\.stress\.\S+; correct the options"):
+        load_orb(entry, path, "cpu")
+    other = dataclasses.replace(entry, options={**entry.options, "architecture": "orb_v2", "sizes": {}})
+    with pytest.raises(CheckpointError, match="is no checkpoint of orb_v2"):
+        load_orb(other, path, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"architecture": "orb-v2"}, "architecture is 'orb-v2', must be orb_v2, "),
+        ({"max_num_neighbors": "inf"}, "max_num_neighbors is 'inf', must be a whole number such as 20"),
+        ({"architecture": "orb_v3_conservative"}, "forces_are_gradients is False"),
+        ({"task": "omat"}, "unknown key 'task'"),
+    ],
+)
+def test_bad_orb_options_are_named(options: dict, said: str) -> None:
+    pytest.importorskip("orb_models")
+    entry = SHIPPED.get("orb-v2")
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_orb(dataclasses.replace(entry, options={**entry.options, **options}), None, "cpu")
+
+
+@pytest.mark.parametrize("task", ["omta", None])
+def test_uma_task_is_chosen_from_those_of_the_checkpoint(
+    task: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not tiny.installed(SHIPPED.families["fairchem"].package):
+        pytest.skip("fairchem-core 2 is not installed here")
+    entry = tiny.make("tiny-uma", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=rf"tiny-uma, options: task is {task!r}, .*omat"):
+        load_model(dataclasses.replace(entry, options={"task": task} if task else {}))
+
+
+def test_uma_in_single_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not tiny.installed(SHIPPED.families["fairchem"].package):
+        pytest.skip("fairchem-core 2 is not installed here")
+    entry = tiny.make("tiny-uma", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    double, single = (load_model(dataclasses.replace(entry, dtype=dtype)) for dtype in ("float64", "float32"))
+    for atoms in STRUCTURES.values():
+        one, other = atoms.copy(), atoms.copy()
+        one.calc, other.calc = double.calculator, single.calculator
+        difference = abs(one.get_potential_energy() - other.get_potential_energy()) / len(atoms)
+        assert 0 < difference < 2e-5
+        np.testing.assert_allclose(one.get_forces(), other.get_forces(), atol=2e-4)
+        np.testing.assert_allclose(one.get_stress(), other.get_stress(), atol=2e-5)
+
+
+def test_fairchem_1_leaves_no_trace_in_the_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not tiny.installed(SHIPPED.families["fairchem-v1"].package):
+        pytest.skip("fairchem-core 1 is not installed here")
+    entry = tiny.make("tiny-esen", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    handlers, level = logging.root.handlers[:], logging.root.level
+    load_model(entry).calculator.get_potential_energy(STRUCTURES["Cu"])
+    assert logging.root.handlers == handlers and logging.root.level == level
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mirror", "models.yaml", "results"]

@@ -18,6 +18,18 @@ from typing import Any
 import numpy as np
 from ase.calculators.calculator import Calculator
 from ase.data import atomic_numbers
+from tiny_fairchem import (
+    EQUIFORMER,
+    EQUIFORMER_STRESS,
+    ESEN,
+    ESEN_STRESS,
+    build_uma,
+    build_v1,
+    own_uma,
+    own_v1,
+)
+from tiny_orb import build_orb, own_orb
+from tiny_orb import options as orb_options
 
 from pesbench.models.calculator import Evaluation, PesCalculator
 from pesbench.models.conformance import load_structures, pin
@@ -46,6 +58,7 @@ ENTRY = """
     licence: none
     citation: 10.0000/none
     forces_are_gradients: {gradients}
+    broken_symmetries: [{broken}]
 """
 
 
@@ -67,11 +80,20 @@ class Tiny:
     own: Callable[[Path], Calculator]
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     forces_are_gradients: bool = True
+    broken_symmetries: tuple[str, ...] = ()
 
     @property
     def here(self) -> bool:
         """Whether this environment has the family's package."""
-        return importlib.util.find_spec(load_registry(SHIPPED).families[self.family].package) is not None
+        return installed(load_registry(SHIPPED).families[self.family].package)
+
+
+def installed(package: str) -> bool:
+    """Whether this environment has a package, or a part of one; nothing is imported."""
+    top, _, part = package.partition(".")
+    spec = importlib.util.find_spec(top)
+    places = [] if spec is None else spec.submodule_search_locations or []
+    return any((Path(place) / part.replace(".", "/")).exists() for place in places)
 
 
 def make(name: str, folder: Path) -> ModelEntry:
@@ -88,6 +110,7 @@ def make(name: str, folder: Path) -> ModelEntry:
         dtype=tiny.dtype,
         parameters=parameters,
         gradients=str(tiny.forces_are_gradients).lower(),
+        broken=", ".join(tiny.broken_symmetries),
     )
     registry = folder / "models.yaml"
     registry.write_text(SHIPPED.read_text() + block)
@@ -275,5 +298,45 @@ TINY = {
         build_mace(["pbe", "r2scan"], pair_repulsion=True, distance_transform="Agnesi"),
         own_mace("float64", head="r2scan"),
         options={"head": "r2scan"},
+    ),
+    "tiny-orb-v2": Tiny(
+        "orb",
+        "float32",
+        build_orb("orb_v2", 20),
+        own_orb("orb_v2", 20),
+        options=orb_options("orb_v2", 20),
+        forces_are_gradients=False,
+        broken_symmetries=("rotation", "translation", "supercell"),
+    ),
+    "tiny-orb-v3-conservative": Tiny(
+        "orb",
+        "float64",
+        build_orb("orb_v3_conservative", 120),
+        own_orb("orb_v3_conservative", 120, precision="float64"),
+        options=orb_options("orb_v3_conservative", 120),
+        broken_symmetries=("rotation", "supercell"),
+    ),
+    "tiny-orb-v3-direct": Tiny(
+        "orb",
+        "float64",
+        build_orb("orb_v3_direct", 120),
+        own_orb("orb_v3_direct", 120, precision="float64"),
+        options=orb_options("orb_v3_direct", 120),
+        forces_are_gradients=False,
+        broken_symmetries=("rotation",),
+    ),
+    "tiny-uma": Tiny("fairchem", "float64", build_uma, own_uma("float64"), options={"task": "omat"}),
+    "tiny-eqv2": Tiny(
+        "fairchem-v1",
+        "float32",
+        build_v1(
+            EQUIFORMER, EQUIFORMER_STRESS, ("energy", "forces", "stress_isotropic", "stress_anisotropic"), 3.0
+        ),
+        own_v1,
+        forces_are_gradients=False,
+        broken_symmetries=("rotation", "net_force"),
+    ),
+    "tiny-esen": Tiny(
+        "fairchem-v1", "float32", build_v1(ESEN, ESEN_STRESS, ("energy", "forces", "stress"), 45.0), own_v1
     ),
 }

@@ -22,6 +22,8 @@ SHIPPED = ROOT / "data/models.yaml"
 UNPROVEN = {
     *("mace-mp-0-small", "mace-mp-0-medium", "mace-mp-0-large", "mace-mpa-0", "mace-omat-0"),
     *("mattersim-v1-1m", "mattersim-v1-5m", "m3gnet-matgl-direct", "chgnet-matgl-11m"),
+    *("orb-v2", "orb-v3-conservative-inf-omat", "orb-v3-conservative-inf-mpa", "orb-v3-direct-inf-omat"),
+    *("eqv2-m-omat-mp-salex", "esen-30m-oam", "uma-s-1p2p1-omat"),
 }
 
 
@@ -49,6 +51,10 @@ def test_shipped_models(registry: Registry) -> None:
         **dict.fromkeys(("mace-mp-0-small", "mace-mp-0-medium", "mace-mp-0-large"), "mace"),
         **dict.fromkeys(("mace-mpa-0", "mace-omat-0"), "mace"),
         **dict.fromkeys(("mattersim-v1-1m", "mattersim-v1-5m"), "mattersim"),
+        **dict.fromkeys(("orb-v2", "orb-v3-direct-inf-omat"), "orb"),
+        **dict.fromkeys(("orb-v3-conservative-inf-omat", "orb-v3-conservative-inf-mpa"), "orb"),
+        **dict.fromkeys(("eqv2-m-omat-mp-salex", "esen-30m-oam"), "fairchem-v1"),
+        "uma-s-1p2p1-omat": "fairchem",
     }
     for entry in registry.models.values():
         unproven = entry.name in UNPROVEN
@@ -116,6 +122,17 @@ def test_unknown_model_names_the_nearest(registry: Registry) -> None:
         ("models:\n", "modles:\n", "unknown key 'modles', did you mean 'models'"),
         ("models:\n", "models: [\n", "is not valid YAML"),
         ("forces_are_gradients: true", "forces_are_gradients: 1", "must be true or false"),
+        (
+            "dtype: float64\n",
+            "dtype: float64\n    broken_symmetries: [rotations]\n",
+            "emt: broken_symmetries has 'rotations', did you mean 'rotation'",
+        ),
+        (
+            "dtype: float64\n",
+            "dtype: float64\n    broken_symmetries: rotation\n",
+            "broken_symmetries is 'rotation', must be a list",
+        ),
+        ("      gated: >-", "      gatd: >-", "checkpoint: unknown key 'gatd', did you mean 'gated'"),
         ("url: https://", "url: http://", "must begin with https://"),
         (
             "        model.pt: 6",

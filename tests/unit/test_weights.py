@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,3 +110,43 @@ def test_unknown_sha256_is_not_fetched(server: Service, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"model\.pt is not known.*pin_checkpoint\.py toy FOLDER") as caught:
         fetch_weights(unpinned, tmp_path / "toy", tmp_path / "toy.sha256", store)
     assert "\n" not in str(caught.value) and not server.asked and not (tmp_path / "toy").exists()
+
+
+LICENCE = "accept the licence on https://weights.example/toy and download it with an access token"
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_gated_weights_say_how_to_get_them(code: int, server: Service, tmp_path: Path) -> None:
+    """Without a token the service answers 401, with the token of somebody who did not accept the licence 403."""
+    server.faults = [code]
+    gated = dataclasses.replace(checkpoint(f"{server.url}/weights"), gated=LICENCE)
+    store = Store(tmp_path / "store")
+    with pytest.raises(SourceError, match=rf"model\.json: .* HTTP {code}") as caught:
+        fetch_weights(gated, tmp_path / "toy", tmp_path / "toy.sha256", store)
+    message = str(caught.value)
+    assert LICENCE in message and f"put the file at {tmp_path / 'toy' / 'model.json'}," in message
+    assert "PESBENCH_WEIGHTS" in message and "toy-model/" in message and "\n" not in message
+    assert not (tmp_path / "toy.sha256").exists()
+    (tmp_path / "toy").mkdir(exist_ok=True)
+    for name, data in FILES.items():  # what the message says to do works
+        (tmp_path / "toy" / name).write_bytes(data)
+    fetch_weights(gated, tmp_path / "toy", tmp_path / "toy.sha256", store)
+    assert len((tmp_path / "toy.sha256").read_text().splitlines()) == len(FILES)
+
+
+def test_weights_that_are_open_speak_of_no_licence(server: Service, tmp_path: Path) -> None:
+    server.faults = [403]
+    with pytest.raises(SourceError, match="HTTP 403") as caught:
+        fetch(f"{server.url}/weights", tmp_path)
+    assert "licence" not in str(caught.value)
+
+
+def test_gated_weights_that_nobody_pinned_say_how_to_get_them(tmp_path: Path) -> None:
+    unknown = Checkpoint(
+        "fetched", url="https://not.asked", mirror="toy", files={"model.pt": "unknown"}, gated=LICENCE
+    )
+    with pytest.raises(
+        SourceError, match=r"SHA-256 of model\.pt is not known here.*pin_checkpoint"
+    ) as caught:
+        fetch_weights(unknown, tmp_path / "toy", tmp_path / "toy.sha256", Store(tmp_path / "store"))
+    assert LICENCE in str(caught.value) and "\n" not in str(caught.value)

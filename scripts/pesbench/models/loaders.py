@@ -19,16 +19,19 @@ from ase.data import chemical_symbols
 from pesbench.config import check_keys
 from pesbench.errors import CheckpointError, ConfigError
 from pesbench.models.calculator import (
-    UNTRAINED_IN_MPTRJ,
     ElementError,
     Evaluation,
     Loaded,
     NonFiniteError,
     PesCalculator,
 )
+from pesbench.models.elements import ELEMENTS_OF_MPTRJ
+from pesbench.models.fairchem import load_fairchem
+from pesbench.models.fairchem_v1 import load_fairchem_v1
 from pesbench.models.m3gnet import load_m3gnet, load_matgl
 from pesbench.models.mace import load_mace
 from pesbench.models.mattersim import load_mattersim
+from pesbench.models.orb import load_orb
 from pesbench.models.pinning import refusal
 from pesbench.naming import weights_folder
 from pesbench.packages import package_versions
@@ -140,7 +143,8 @@ def verified_checkpoint(entry: ModelEntry) -> Path | None:
     if entry.checkpoint.where == "none":
         return None
     if not entry.checkpoint.pinned:
-        raise CheckpointError(refusal(entry.name, entry.checkpoint.url, entry.checkpoint.files))
+        checkpoint = entry.checkpoint
+        raise CheckpointError(refusal(entry.name, checkpoint.url, checkpoint.files, checkpoint.gated))
     path = checkpoint_path(entry)
     files = {path / name: sha256 for name, sha256 in entry.checkpoint.files.items()}
     for file, sha256 in (files or {path: entry.checkpoint.sha256}).items():
@@ -240,8 +244,7 @@ def _load_chgnet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loa
             found.append(Evaluation(energy, -minus_forces, stress))
         return found
 
-    elements = frozenset(chemical_symbols[1:95]) - UNTRAINED_IN_MPTRJ
-    return Loaded(lambda atoms: evaluate_many([atoms])[0], elements, parameters, evaluate_many)
+    return Loaded(lambda atoms: evaluate_many([atoms])[0], ELEMENTS_OF_MPTRJ, parameters, evaluate_many)
 
 
 def _load_sevennet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loaded:
@@ -313,4 +316,7 @@ LOADERS: dict[str, tuple[Callable[[ModelEntry, Path | None, str], Loaded], *tupl
     "m3gnet": (load_m3gnet, "float32"),
     "mace": (load_mace, "float32", "float64"),
     "mattersim": (load_mattersim, "float32"),
+    "orb": (load_orb, "float32", "float64"),
+    "fairchem": (load_fairchem, "float32", "float64"),
+    "fairchem-v1": (load_fairchem_v1, "float32"),
 }

@@ -11,13 +11,14 @@ from pesbench.errors import CheckpointError
 UNKNOWN = "unknown"
 
 
-def refusal(model: str, url: str, files: Mapping[str, str]) -> str:
+def refusal(model: str, url: str, files: Mapping[str, str], gated: str = "") -> str:
     """Return why nothing of an unpinned checkpoint is opened, and what the user can do."""
     unknown = [name for name, sha256 in files.items() if sha256 == UNKNOWN]
     addresses = " and ".join(f"{url}/{name}" for name in unknown)
+    licence = f" (its publisher asks for a licence first: {gated})" if gated else ""
     return (
         f"the SHA-256 of {', '.join(unknown)} is not known here, so {model} is neither fetched nor opened; download "
-        f"{addresses} into a folder, compare with what the publisher says of them, run 'python "
+        f"{addresses} into a folder{licence}, compare with what the publisher says of them, run 'python "
         f"scripts/pin_checkpoint.py {model} FOLDER' and paste what it prints into data/models.yaml"
     )
 

@@ -24,11 +24,13 @@ WHERE: dict[str, dict[str, type]] = {
     "file": {"path": str, "sha256": str},
     "fetched": {"url": str, "mirror": str, "files": dict},
 }
+MAY_HAVE: dict[str, dict[str, type]] = {"fetched": {"gated": str}}
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 TOLERANCES = ("ev_per_atom", "ev_per_ang", "gpa")
 TEXT = {"family": str, "dtype": str, "level_of_theory": str, "licence": str, "citation": str}
 REQUIRED = {**TEXT, "checkpoint": dict, "training": dict, "parameters": object, "forces_are_gradients": bool}
-OPTIONAL = {"conformance": dict, "options": dict, "note": str}
+OPTIONAL = {"conformance": dict, "options": dict, "note": str, "broken_symmetries": list}
+SYMMETRIES = ("rotation", "translation", "permutation", "supercell", "net_force")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Checkpoint:
         Of the one file; where several are fetched, of their list in the format of sha256sum.
     url, mirror
         Where the files are fetched from: the publisher's address, and the name of their folder in a local mirror.
+    gated
+        How to get the files that their publisher gives to nobody who has not accepted a licence; empty for others.
     files
         SHA-256 of each fetched file, ``unknown`` for a file that nobody here could see.
     """
@@ -60,6 +64,7 @@ class Checkpoint:
     sha256: str = "none"
     url: str = ""
     mirror: str = ""
+    gated: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -92,7 +97,17 @@ class Conformance:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """One model of the registry; ``conformance`` is None until its values are pinned, ``parameters`` until counted."""
+    """One model of the registry; ``conformance`` is None until its values are pinned, ``parameters`` until counted.
+
+    Attributes
+    ----------
+    forces_are_gradients
+        Whether forces and stress are derivatives of the energy, or outputs of their own.
+    broken_symmetries
+        Which of these change the results, by more than rounding, although nothing physical has changed: turning the
+        structure, moving it as a whole, another order of its atoms, writing it as a supercell. And ``net_force``:
+        the forces do not add up to zero.
+    """
 
     name: str
     family: Family
@@ -108,6 +123,7 @@ class ModelEntry:
     conformance: Conformance | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+    broken_symmetries: tuple[str, ...] = ()
 
     @property
     def environment(self) -> str:
@@ -201,7 +217,7 @@ def _check_section(
     return raw
 
 
-_KINDS = {str: "text", int: "a whole number", bool: "true or false", dict: "a section"}
+_KINDS = {str: "text", int: "a whole number", bool: "true or false", dict: "a section", list: "a list"}
 
 
 def _family(name: str, raw: Any, path: Path) -> Family:
@@ -236,6 +252,7 @@ def _entry(name: str, raw: Any, families: Mapping[str, Family], path: Path) -> M
         conformance=None if conformance is None else _conformance(conformance, f"{where}, conformance"),
         options=section.get("options", {}),
         note=section.get("note", ""),
+        broken_symmetries=_symmetries(section.get("broken_symmetries", []), where),
     )
 
 
@@ -250,13 +267,20 @@ def _count(raw: Any, proven: bool, where: str) -> int | None:
     return raw
 
 
+def _symmetries(raw: list[Any], where: str) -> tuple[str, ...]:
+    for name in raw:
+        if name not in SYMMETRIES:
+            raise ConfigError(f"{where}: broken_symmetries has '{name}', {suggest(str(name), SYMMETRIES)}")
+    return tuple(raw)
+
+
 def _checkpoint(raw: Any, where: str, folder: Path) -> Checkpoint:
     """Check where the weights are; a relative ``file`` counts from the registry's folder."""
     where = f"{where}, checkpoint"
     kind = raw.get("where")
     if kind not in WHERE:
         raise ConfigError(f"{where}: where is {kind!r}, must be one of {', '.join(WHERE)}")
-    section = dict(_check_section(raw, {"where": str, **WHERE[kind]}, {}, where))
+    section = dict(_check_section(raw, {"where": str, **WHERE[kind]}, MAY_HAVE.get(kind, {}), where))
     hashes = section.get("files", {key: section[key] for key in ("sha256",) if key in section})
     for name, sha256 in hashes.items():
         if not (kind == "fetched" and sha256 == UNKNOWN):

@@ -40,7 +40,7 @@ def fetch_weights(
         One line with the file and the mend: not reachable, not in the mirror, not the pinned file, or not pinned.
     """
     if not checkpoint.pinned:
-        raise SourceError(refusal(folder.name, checkpoint.url, checkpoint.files))
+        raise SourceError(refusal(folder.name, checkpoint.url, checkpoint.files, checkpoint.gated))
     for name, sha256 in checkpoint.files.items():
         wanted = Wanted(
             name=name,
@@ -48,8 +48,13 @@ def fetch_weights(
             output=folder / name,
             sha256=sha256,
             most_bytes=MOST_BYTES,
-            mend=f"or let PESBENCH_WEIGHTS name a folder that has {checkpoint.mirror}/",
+            mend=_mend(checkpoint, folder / name),
             mirror=mirror / checkpoint.mirror / name if mirror else None,
         )
         download(wanted, store, Progress("weights", 1))
     write_atomic(listing, checkpoint.listing())
+
+
+def _mend(checkpoint: Checkpoint, path: Path) -> str:
+    licence = f"its publisher asks for a licence first: {checkpoint.gated}; " if checkpoint.gated else ""
+    return f"{licence}put the file at {path}, or let PESBENCH_WEIGHTS name a folder that has {checkpoint.mirror}/"
