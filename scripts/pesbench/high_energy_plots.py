@@ -274,8 +274,14 @@ def curve_figure(table: pd.DataFrame) -> Figure:
         for axis in axes.flat[max(0, len(sets) - columns) : len(sets)]:
             axis.set_xlabel("Labels of each material")
         figure.supylabel("Held-out force MAE, corrected / uncorrected", fontsize=7.5)
-        handles, texts = axes.flat[0].get_legend_handles_labels()
-        figure.legend(handles, texts, loc="outside lower center", ncols=2, frameon=False)
+        entries = {
+            text: line
+            for axis in axes.flat
+            for line, text in zip(*axis.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(
+            list(entries.values()), list(entries), loc="outside lower center", ncols=2, frameon=False
+        )
     return figure
 
 

@@ -334,3 +334,15 @@ def test_tables_for_print_name_both_levels_and_coverage(results: dict[str, list[
     assert "4.686" in text and "0.321" in text, "no published value"
     assert r"\begin{longtable}" in Path("tables/mattersim_mt_s3.tex").read_text()
     assert not Path("tables/high_energy_labels.md").exists()
+
+
+def test_the_curve_s_legend_names_every_model(results: dict[str, list[Record]]) -> None:
+    """Also one that did not run on the first set."""
+    table = tables(results, {}, 0)["high_energy_correction"]
+    table = table[(table["set"] != "mlearn-Cu") | (table["model"] == "sevennet-0")]
+    figure = curve_figure(table)
+    [legend] = figure.legends
+    told = {text.get_text() for text in legend.get_texts()}
+    assert told == {f"{m}, {c}" for m in results for c in ("random frames", "frames of typical forces")}
+    line = figure.axes[0].get_lines()[1]
+    assert np.asarray(line.get_ydata(), dtype=float) == pytest.approx(0, abs=1e-4), "fully corrected"
