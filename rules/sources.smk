@@ -48,10 +48,7 @@ rule source_file:
 
 
 rule materials_project:
-    """Fetch one structure from the Materials Project (key in MP_API_KEY), in the format of data/prototypes.
-
-    The first job asks for all of data/prototypes in one request; the documents are kept beside the structures.
-    """
+    """Fetch one structure from the Materials Project (key in MP_API_KEY); the first job asks for all shipped ones."""
     output:
         structure="results/inputs/materials_project/{material}.yaml",
     log:

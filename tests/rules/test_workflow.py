@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from services import Page, Service, serving
 
 from pesbench.models.registry import load_registry
 
@@ -458,3 +459,48 @@ def test_weights_come_from_a_mirror_and_are_verified(workflow: Any, tmp_path: Pa
     output = workflow.fail(listing, env=here)
     assert "state.pt: came with sha256" in output and "copy it there again" in output
     assert not (workflow.root / listing).exists()
+
+
+# ------------------------------------------------------------------ other inputs
+
+
+def test_a_mirror_of_the_configuration_counts_before_the_environment(workflow: Any, tmp_path: Path) -> None:
+    """It lacks the file: what is missing, and where, is one line of the run and of the log."""
+    target = "results/inputs/labelled/water.extxyz"
+    output = workflow.fail(
+        target,
+        config={"sources": {"labelled": {"mirror": str(tmp_path / "mine")}}},
+        env={"PESBENCH_MIRROR": str(tmp_path / "everybody's")},
+    )
+    line = f"error: water: {tmp_path}/mine/water/high_level_water.xyz: No such file or directory; complete the mirror"
+    assert line in output and "Traceback" not in output
+    assert line in (workflow.root / "results/logs/labelled/water.log").read_text()
+    assert not (workflow.root / target).exists()
+
+
+def test_missing_inputs_name_the_target_that_brings_them(workflow: Any) -> None:
+    """No network: a proxy that is not there stands for it."""
+    away = dict.fromkeys(("http_proxy", "https_proxy", "HTTPS_PROXY", "HTTP_PROXY"), "http://127.0.0.1:9")
+    output = workflow.fail("results/inputs/mdr/mp-149.zip", env={**away, "PESBENCH_MIRROR": ""})
+    assert "run the target fetch_inputs where there is one" in output and "Traceback" not in output
+
+
+def test_fetch_inputs_brings_archives_and_weights_of_what_is_configured(unbuilt: Any) -> None:
+    asked = {"models": ["m3gnet-matgl-pes"], "materials": "deng2025_s3", "reference": "fetched"}
+    plan = unbuilt.plan("fetch_inputs", config=asked)
+    assert plan == {"archives": math.ceil(229 / CHUNK), "weights": 1, "fetch_inputs": 1}
+
+
+def test_a_key_reaches_no_file_and_no_output(workflow: Any) -> None:
+    """The API refuses the key and repeats it in its answer; logs, Snakemake's own records and outputs are searched."""
+    key = "K0123456789abcdefghijklmnopqrstu"
+    refusal = Page(json.dumps({"message": f"Invalid key {key}"}).encode(), "application/json", status=401)
+    with serving(Service(missing=lambda path: refusal)) as api:
+        environment = {"MP_API_KEY": key, "MP_API_ENDPOINT": f"{api.url}/", "no_proxy": "127.0.0.1"}
+        for name in ("mp-30.yaml", "surfaces/mp-30.json", "elements.json"):
+            output = workflow.fail(f"results/inputs/materials_project/{name}", env=environment)
+            assert "refused the key in MP_API_KEY (HTTP 401)" in output and key not in output
+        assert any(key in headers.values() for headers in api.headers), "the key was not sent at all"
+    left = [path for path in workflow.root.rglob("*") if path.is_file() and not path.is_symlink()]
+    assert any("materials_project" in str(path) for path in left)
+    assert [path for path in left if key.encode() in path.read_bytes()] == []

@@ -21,6 +21,7 @@ class Page:
     modified: str = ""
     ranges: bool = True
     heeds_if_range: bool = True
+    chunked: bool = False
     status: int = 200
     location: str = ""
 
@@ -82,7 +83,10 @@ def handler(service: Service) -> type[http.server.BaseHTTPRequestHandler]:
                 return self.plain(416, b"", {"Content-Range": f"bytes */{len(page.body)}"})
             self.send_response(status)
             self.send_header("Content-Type", page.kind)
-            self.send_header("Content-Length", str(len(page.body) - start))
+            if page.chunked:
+                self.send_header("Transfer-Encoding", "chunked")
+            else:
+                self.send_header("Content-Length", str(len(page.body) - start))
             for name, value in (
                 ("ETag", page.etag),
                 ("Last-Modified", page.modified),
@@ -93,7 +97,10 @@ def handler(service: Service) -> type[http.server.BaseHTTPRequestHandler]:
             if status == 206:
                 self.send_header("Content-Range", f"bytes {start}-{len(page.body) - 1}/{len(page.body)}")
             self.end_headers()
-            self.wfile.write(page.body[start:] if cut is None else page.body[start:cut])
+            body = page.body[start:] if cut is None else page.body[start:cut]
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if page.chunked else body)
+            if page.chunked and cut is None:
+                self.wfile.write(b"0\r\n\r\n")
             self.close_connection = cut is not None or self.close_connection
 
         def plain(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:

@@ -251,3 +251,21 @@ def test_a_truth_may_come_as_text_and_nothing_else_is_one() -> None:
     assert resolve(config)["benchmarks"]["phonons"]["settings"]["free_relaxation"] is False
     config["benchmarks"]["phonons"]["free_relaxation"] = "perhaps"
     assert "free_relaxation is 'perhaps', must be true or false" in refusal(config)
+
+
+@pytest.mark.parametrize(
+    ("sources", "words"),
+    [
+        ({"phonodb": {"mirror": "/x"}}, "unknown key 'phonodb', did you mean 'phonondb'"),
+        ({"mdr": "/x"}, "sources.mdr is '/x', must be a section with the one key mirror"),
+        ({"mdr": {"miror": "/x"}}, "must be a section with the one key mirror"),
+        ({"mdr": {"mirror": ""}}, "must be a section with the one key mirror"),
+    ],
+)
+def test_a_mirror_is_a_section_of_a_known_source(sources: dict[str, object], words: str) -> None:
+    assert words in refusal(with_value("sources", sources))
+
+
+def test_mirrors_are_kept() -> None:
+    given = {"phonondb": {"mirror": "/data/mirror"}, "wbm": {"mirror": "network"}}
+    assert resolve(with_value("sources", given))["sources"] == {"structures": "prototypes", **given}

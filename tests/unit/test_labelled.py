@@ -396,3 +396,12 @@ def test_a_mirror_with_a_broken_set_is_named(tmp_path):
         handle.truncate(700_000)
     with pytest.raises(LabelError, match=r"random-TP\.xyz"):
         convert(entry, tmp_path / "random-TP.xyz")
+
+
+def test_xml_that_unfolds_without_end_is_refused(tmp_path):
+    entities = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 12))
+    text = (VASP / "vasprun_dfpt.xml").read_text()
+    text = text.replace("<modeling>", f'<!DOCTYPE m [<!ENTITY l0 "lol">{entities}]>\n<modeling>', 1)
+    (tmp_path / "vasprun.xml").write_text(text.replace('name="SYSTEM">', 'name="SYSTEM">&l11;', 1))
+    with pytest.raises(LabelError, match=r"vasprun\.xml: is cut off or no vasprun"):
+        read_labels(tmp_path / "vasprun.xml")

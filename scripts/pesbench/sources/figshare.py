@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -97,11 +97,9 @@ def article(
     """
     kept = folder / ARTICLE
     if mirror:
-        wanted = Wanted(
-            f"figshare's article {number}", f"{addresses[0]}/articles/{number}", kept, check=_check
-        )
         source = mirror / MIRROR_FOLDER / number / ARTICLE
-        download(Wanted(**{**vars(wanted), "mirror": source}), store)
+        url = f"{addresses[0]}/articles/{number}#with-all-files"
+        download(Wanted(f"figshare's article {number}", url, kept, check=_check, mirror=source), store)
     if not kept.is_file():
         write_atomic(kept, json.dumps(_ask(number, folder, store, addresses[0]), indent=1) + "\n")
     data = _read(kept)
@@ -118,23 +116,23 @@ def article(
 
 def _ask(number: str, folder: Path, store: Store, api_url: str) -> dict[str, Any]:
     """Return the article with every file, page after page."""
-    data = _page(number, f"{api_url}/articles/{number}", folder / ".article.json", store)
+    about: dict[str, Any] = _answer(number, f"{api_url}/articles/{number}", folder, store, _check)
     files: list[dict[str, Any]] = []
     for page in range(1, MOST_PAGES + 1):
         url = f"{api_url}/articles/{number}/files?page={page}&page_size={PAGE_SIZE}"
-        more = _page(number, url, folder / f".files-{page}.json", store)
+        more = _answer(number, url, folder, store, _check_files)
         files += more
         if len(more) < PAGE_SIZE:
             break
-    whole: dict[str, Any] = {**data, "files": files}
-    _sound(whole, number)
-    return whole
+    return {**about, "files": files}
 
 
-def _page(number: str, url: str, output: Path, store: Store) -> Any:
-    """Return one answer of the interface."""
+def _answer(number: str, url: str, folder: Path, store: Store, check: Callable[[Path], None]) -> Any:
+    """Return one answer of the interface; what is not one is not kept."""
+    output = folder / ".answer.json"
+    output.unlink(missing_ok=True)
     mend = BROWSER.format(article=number)
-    download(Wanted(f"figshare's article {number}", url, output, check=_json, mend=mend), store)
+    download(Wanted(f"figshare's article {number}", url, output, check=check, mend=mend), store)
     data = _json(output)
     output.unlink()
     return data
@@ -148,20 +146,27 @@ def _json(path: Path) -> Any:
 
 
 def _check(path: Path) -> None:
+    """Raise where the file is not an article."""
     _read(path)
 
 
 def _read(path: Path) -> dict[str, Any]:
     data = _json(path)
-    _sound(data, str(path))
-    whole: dict[str, Any] = data
-    return whole
+    if not isinstance(data, dict) or "files" not in data:
+        raise SourceError(f"{path}: is not an article as figshare gives it")
+    _sound(data["files"], path)
+    return data
 
 
-def _sound(data: Any, where: str) -> None:
-    """Raise where an article is not what figshare describes, or a file's name leads out of its folder."""
+def _check_files(path: Path) -> None:
+    """Raise where the file is not a page of an article's files."""
+    _sound(_json(path), path)
+
+
+def _sound(files: Any, path: Path) -> None:
+    """Raise where files are not described as figshare does it, or a name leads out of its folder."""
     try:
-        for file in data["files"]:
+        for file in files:
             int(file["id"]), int(file["size"])
             if (
                 not (file["computed_md5"] or file["supplied_md5"])
@@ -170,5 +175,5 @@ def _sound(data: Any, where: str) -> None:
                 raise ValueError(file["name"])
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(
-            f"{where}: is not an article as figshare gives it ({type(error).__name__})"
+            f"{path}: is not an article as figshare gives it ({type(error).__name__})"
         ) from error

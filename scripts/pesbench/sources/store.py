@@ -97,7 +97,6 @@ def place(kept: Path, output: Path) -> None:
             if error.errno in FULL or error.errno == errno.ENOENT:
                 raise
             shutil.copyfile(kept, temporary)
-        os.utime(temporary)
         os.replace(temporary, output)
     except OSError as error:
         temporary.unlink(missing_ok=True)

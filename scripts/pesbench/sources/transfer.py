@@ -138,9 +138,11 @@ def _attempt(wanted: Wanted, part: Path, progress: Progress | None) -> None:
             have = 0
         else:
             headers |= {"Range": f"bytes={have}-"} | ({"If-Range": validator} if validator else {})
+    answered = False
     try:
         with _session().get(wanted.url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS) as answer:
-            _refuse(answer, wanted, part)
+            answered = True
+            _refuse(answer, wanted)
             if answer.status_code == NOT_SATISFIABLE:
                 if fault_of(part, wanted) or not wanted.pinned:
                     discard(part)
@@ -148,10 +150,10 @@ def _attempt(wanted: Wanted, part: Path, progress: Progress | None) -> None:
                 return
             _append(answer, wanted, part, have, progress)
     except (requests.RequestException, HTTPError) as error:
-        raise _Again(type(error).__name__, answered=_size(part) > 0) from error
+        raise _Again(type(error).__name__, answered=answered) from error
 
 
-def _refuse(answer: requests.Response, wanted: Wanted, part: Path) -> None:
+def _refuse(answer: requests.Response, wanted: Wanted) -> None:
     """Raise for every answer that brings no bytes of the file."""
     status = answer.status_code
     if status in TRANSIENT:
@@ -162,12 +164,8 @@ def _refuse(answer: requests.Response, wanted: Wanted, part: Path) -> None:
         raise _Again(f"HTTP {status}", wait_seconds=told)
     if status not in (WHOLE, RESUMED, NOT_SATISFIABLE):
         raise SourceError(f"{wanted.name}: {shown(wanted.url)} answered HTTP {status}{mend_of(wanted)}")
-    if (
-        "text/html" in answer.headers.get("Content-Type", "")
-        and not wanted.page
-        and status != NOT_SATISFIABLE
-    ):
-        discard(part)
+    page = "text/html" in answer.headers.get("Content-Type", "") and status != NOT_SATISFIABLE
+    if page and not wanted.page:
         raise SourceError(f"{wanted.name}: {page_fault(wanted)}")
 
 
@@ -183,7 +181,7 @@ def _append(
             discard(part)
             raise _Again("the file changed at its source")
     else:
-        part.parent.mkdir(parents=True, exist_ok=True)
+        discard(part)  # before its note is of another version: a kill between must not marry the two
         write_atomic(meta(part), json.dumps({"url": wanted.url, "validator": tag}))
     length = int(answer.headers.get("Content-Length") or 0) + (have if resumed else 0)
     _bound(length, wanted, part)
