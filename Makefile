@@ -10,7 +10,7 @@ ASKED = $(if $(filter file,$(origin FAMILIES)),$(shell $(DRIVER)/bin/python scri
 RUN = PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --rerun-incomplete --quiet host rules reason \
 	$(if $(MATERIALS),--config materials=$(MATERIALS))
 
-.PHONY: paper test check environments models weights bench clean help
+.PHONY: paper test kills check environments models weights bench status costs archive verify clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -18,10 +18,13 @@ help:  ## this list
 $(DRIVER).ok: envs/driver.txt
 	@$(PYTHON) scripts/build_environment.py driver $(DRIVER) $@
 
+HELD = flock --nonblock --close --conflict-exit-code 75 .lock sh -c
+SAY = { [ $$? = 75 ] && echo "another make works in this folder: wait for it, or see make status" \
+	|| echo "make $@ did not finish: see above, and results/logs"; exit 1; }
+
 # One driver a folder: flock holds the folder while Snakemake works in it, so a lock that a kill left behind can be removed.
 paper: $(DRIVER).ok  ## set everything up, run the main job, print the ledger (MATERIALS=deng2025_s1 for all 147 surfaces)
-	@flock --nonblock --close .lock sh -c '$(RUN) --unlock >/dev/null 2>&1; $(RUN)' \
-		|| { echo "make paper did not finish: see above, and results/logs"; exit 1; }
+	@$(HELD) '$(RUN) --unlock >/dev/null 2>&1; $(RUN)' || $(SAY)
 	@cat results/claims.txt
 	@echo "report: results/report/index.html"
 
@@ -43,12 +46,33 @@ models: $(DRIVER).ok  ## every registered model: installed, weights, conformant,
 weights: $(DRIVER).ok  ## fetch the weights that no package brings (from $$PESBENCH_WEIGHTS, where it is set)
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake fetch_weights --cores 1 --keep-going --quiet all
 
-bench: $(DRIVER).ok  ## what surfaces and phonons cost: time, share in the model, evaluations, one thread
+# The package without Snakemake.
+PESBENCH = PYTHONPATH=scripts $(DRIVER)/bin/python -m pesbench
+
+status: $(DRIVER).ok  ## how far the run in this folder is, also while it goes on
+	@$(PESBENCH) status --html results/report/status.html
+
+costs: $(DRIVER).ok  ## learn from the records what materials cost, for later chunks, memory and time
+	@$(PESBENCH) costs
+
+archive: $(DRIVER).ok  ## one archive of the finished run, to be deposited: results/archive/pesbench.tar.gz
+	@$(HELD) '$(RUN) --unlock >/dev/null 2>&1; $(RUN) -- results/archive/pesbench.tar.gz' || $(SAY)
+	@sha256sum results/archive/pesbench.tar.gz
+
+verify: $(DRIVER).ok  ## rebuild tables and figures from ARCHIVE alone, compare bytes
+	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" $(DRIVER)/bin/python scripts/verify_archive.py "$(ARCHIVE)"
+
+bench: $(DRIVER).ok  ## what surfaces, phonons and planning cost: time, share in the model, evaluations, one thread
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake .venvs/chgnet.ok .venvs/sevennet.ok --cores $(CORES) --quiet all
 	@for pair in chgnet:chgnet-0.3.0 sevennet:sevennet-0; do OMP_NUM_THREADS=1 \
 		.venvs/$${pair%%:*}/bin/python scripts/bench.py $${pair##*:} mp-30 mp-1138 mp-149 || exit 1; done
 	@OMP_NUM_THREADS=1 .venvs/chgnet/bin/python scripts/bench_phonons.py chgnet-0.3.0 \
 		$(foreach id,1265 2657 2667 2691 2697 2741 5967 661 804,data/prototypes/mp-$(id).yaml)
+	@OMP_NUM_THREADS=1 $(DRIVER)/bin/python tests/scale/flat.py
+	@$(DRIVER)/bin/python tests/scale/bench_driver.py results/bench
+
+kills: $(DRIVER).ok  ## 200 SIGKILLs at random moments of local runs: worker, driver, during append, during merge
+	@PESBENCH_KILLS=50 $(DRIVER)/bin/python -m pytest tests/e2e/test_kill.py tests/e2e/test_trouble.py
 
 check: $(DRIVER).ok  ## linters, formatters, type checker
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" sh -ec 'ruff check scripts tests; ruff format --check scripts tests; \

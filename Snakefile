@@ -16,6 +16,7 @@ include: "rules/structures.smk"
 include: "rules/common.smk"
 include: "rules/models.smk"
 include: "rules/sources.smk"
+include: "rules/resources.smk"
 include: "rules/references.smk"
 include: "rules/jobs.smk"
 
@@ -28,6 +29,7 @@ for benchmark in RUN["benchmarks"]:
 include: "rules/tables.smk"
 include: "rules/report.smk"
 include: "rules/checks.smk"
+include: "rules/archive.smk"
 
 
 localrules:

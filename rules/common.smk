@@ -21,35 +21,29 @@ def weights_ok(wildcards):
     return naming.weights(wildcards.model) if fetched else []
 
 
-def weights_to_fetch():
-    """The lists of fetched weights of every model whose environment stands."""
-    return [
-        naming.weights(name)
-        for name, entry in REGISTRY.models.items()
-        if entry.checkpoint.where == "fetched"
-        and entry.checkpoint.pinned
-        and is_installed(entry.environment, Path())
-    ]
-
-
-def provable():
-    """The proofs of every model whose environment, weights and pinned values are there."""
-    return [
-        naming.conformance(name)
-        for name, entry in REGISTRY.models.items()
-        if standing(entry, Path()).provable
-    ]
+@cache
+def digest_of_model(model):
+    """Digest of one registry entry."""
+    return digest(asdict(REGISTRY.models[model]))
 
 
 def entry_digest(wildcards):
     """Digest of the model's registry entry: the entry's edit, and no other, makes its jobs run again."""
-    return digest(asdict(REGISTRY.models[wildcards.model]))
+    return digest_of_model(wildcards.model)
 
 
-def chunk_tasks(wildcards):
-    """Digest of what the manifest asks of the job's materials: the edit of another material's lines changes nothing."""
-    materials = CHUNKS[wildcards.benchmark][wildcards.chunk]
-    return digest([TASKS[wildcards.benchmark][m] for m in materials])
+@cache
+def digest_of_chunk(benchmark, chunk):
+    """Digest of the shipped structures of one chunk, and of what the manifest asks of them."""
+    ids = CHUNKS[benchmark][chunk]
+    return digest(
+        [shipped_digests(benchmark, chunk), [TASKS[benchmark][m] for m in ids]]
+    )
+
+
+def chunk_inputs(wildcards):
+    """Digest of the job's structures and tasks: the edit of another material changes nothing."""
+    return digest_of_chunk(wildcards.benchmark, wildcards.chunk)
 
 
 def chunks_of_model(wildcards):
@@ -109,9 +103,8 @@ def jobs_at_hand(benchmark):
     """For the supplement, one job a model on every material: what to look for among the journals. Else nothing."""
     if not supplement_only():
         return []
-    return [
-        job_of(benchmark, name, sorted(COSTS[benchmark])) for name in levels(benchmark)
-    ]
+    files = {m: structure_file(benchmark, m) for m in sorted(COSTS[benchmark])}
+    return [job_of(benchmark, name, files) for name in levels(benchmark)]
 
 
 def published_files():

@@ -23,17 +23,18 @@ rule model_chunk:
         "results/logs/{benchmark}/{model}/{chunk}.log",
     benchmark:
         "results/benchmarks/{benchmark}/{model}/{chunk}.tsv"
+    priority: chunk_priority
     conda:
         lambda wildcards: f"../envs/{MODELS[wildcards.model].environment}.yaml"
     threads: RUN["jobs"]["threads"]
     resources:
-        mem_mb=lambda wildcards, attempt: RUN["jobs"]["mem_mb"] * attempt,
-        runtime=lambda wildcards, attempt: RUN["jobs"]["runtime_min"] * attempt,
+        mem_mb=chunk_memory_mb,
+        runtime=chunk_minutes,
     params:
         python=python,
         job=chunk_job,
         entry=entry_digest,
-        tasks=chunk_tasks,
+        inputs=chunk_inputs,
         protocol=lambda wildcards: BENCHMARKS[wildcards.benchmark].PROTOCOL,
     shell:
         "{params.python} scripts/run_chunk.py {params.job:q} {output.records} 2>&1 | tee -a {log}"

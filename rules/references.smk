@@ -42,16 +42,17 @@ rule reference_chunk:
         "results/logs/{benchmark}/{reference}/{chunk}.log",
     benchmark:
         "results/benchmarks/{benchmark}/{reference}/{chunk}.tsv"
+    priority: chunk_priority
     conda:
         "../envs/driver.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: RUN["jobs"]["mem_mb"] * attempt,
-        runtime=lambda wildcards, attempt: RUN["jobs"]["runtime_min"] * attempt,
+        mem_mb=chunk_memory_mb,
+        runtime=chunk_minutes,
     params:
         python=sys.executable,
         job=chunk_job,
-        tasks=chunk_tasks,
+        inputs=chunk_inputs,
         protocol=lambda wildcards: BENCHMARKS[wildcards.benchmark].PROTOCOL,
     shell:
         "OMP_NUM_THREADS=1 {params.python} scripts/run_chunk.py --on-file {params.job:q} {output.records} 2>&1 | tee -a {log}"

@@ -66,6 +66,7 @@ rule report_page:
             "tables",
             "typeset",
             "records",
+            "status",
         ),
     output:
         page=report(naming.REPORT, category="Report"),

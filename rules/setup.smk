@@ -1,11 +1,13 @@
 """What the configuration asks for.
 
-INPUTS: config.yaml, data/models.yaml, data/manifests. OUTPUTS: RUN, MODELS, BENCHMARKS, MATERIALS, CHUNKS, REFERENCES.
+INPUTS: config.yaml, data/models.yaml, data/manifests. OUTPUTS: RUN, MODELS, BENCHMARKS, MATERIALS, CHUNKS, REFERENCES;
+results/plan.json when a run starts.
 """
 
 import json
 import sys
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -13,12 +15,13 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from pesbench import naming
-from pesbench.chunks import balanced_chunks
 from pesbench.config import benchmark_module, resolve, select_materials
+from pesbench.costs import expected, read_costs
 from pesbench.errors import PesbenchError
 from pesbench.models.registry import load_registry
 from pesbench.models.zoo import is_installed, standing
-from pesbench.records import digest
+from pesbench.plan import planned_chunks, read_plan, write_plan
+from pesbench.records import digest, file_digest
 
 try:
     RUN = resolve(config)
@@ -35,12 +38,28 @@ try:
         name: module.sets(Path(module.MANIFEST)) for name, module in BENCHMARKS.items()
     }
     MATERIALS = select_materials(RUN, COSTS, SETS)
+    LEARNED = read_costs(*map(Path, naming.COSTS))
 except PesbenchError as error:
     raise WorkflowError(str(error)) from None
 
+EARLIER = read_plan(Path(naming.PLAN))
+# What chunks are balanced by: what the models take; forces on file take next to nothing.
+EXPECTED = {
+    name: expected(
+        costs,
+        {
+            model: one
+            for model, one in LEARNED.get(name, {}).items()
+            if model not in BENCHMARKS[name].REFERENCES
+        },
+    )
+    for name, costs in COSTS.items()
+}
 CHUNKS = {
-    name: balanced_chunks(
-        {m: COSTS[name][m] for m in ids}, RUN["jobs"]["materials_per_chunk"]
+    name: planned_chunks(
+        EARLIER.get(name, {}),
+        {m: EXPECTED[name][m] for m in ids},
+        RUN["jobs"]["materials_per_chunk"],
     )
     for name, ids in MATERIALS.items()
 }
@@ -49,6 +68,19 @@ REFERENCES = {
     name: module.REFERENCES if RUN["reference"] == "fetched" else {}
     for name, module in BENCHMARKS.items()
 }
+# What a run is about to do, for later runs and for `make status`.
+PLAN = {
+    name: {
+        "models": list(RUN["models"]),
+        "references": list(REFERENCES[name]),
+        "settings": RUN["benchmarks"][name]["settings"],
+        "materials_per_chunk": RUN["jobs"]["materials_per_chunk"],
+        "chunks": CHUNKS[name],
+    }
+    for name in BENCHMARKS
+}
+# The structures that are shipped: listed once, not asked for one by one.
+SHIPPED = {path.stem for path in Path("data/prototypes").glob("*.yaml")}
 CONDA = "conda" in {
     str(method) for method in workflow.deployment_settings.deployment_method
 }
@@ -61,3 +93,15 @@ wildcard_constraints:
     model="|".join(MODELS),
     reference="|".join({r for found in REFERENCES.values() for r in found} or {"none"}),
     chunk=r"\d+",
+
+
+# A run that computes nothing (environments, weights, tables alone) leaves the plan of the last one that did.
+onstart:
+    try:
+        chunks = {"model_chunk", "reference_chunk"}
+        if not chunks.isdisjoint(
+            job.rule.name for job in workflow.dag.needrun_jobs()
+        ):
+            write_plan(Path(naming.PLAN), PLAN)
+    except PesbenchError as error:
+        raise WorkflowError(str(error)) from None

@@ -7,8 +7,7 @@ INPUTS: RUN, COSTS, CHUNKS ... of setup.smk. OUTPUTS: the functions below.
 def in_archive(benchmark, material):
     """Whether the structure is read from a database's archive: for its forces, or where none is shipped."""
     listed = BENCHMARKS[benchmark].REFERENCES and material in COSTS[benchmark]
-    shipped = Path(f"data/prototypes/{material}.yaml").exists()
-    return bool(listed) and (RUN["reference"] == "fetched" or not shipped)
+    return bool(listed) and (RUN["reference"] == "fetched" or material not in SHIPPED)
 
 
 def structure_file(benchmark, material):
@@ -34,10 +33,31 @@ def structures_of(benchmark, materials, part):
     return files + [naming.fetched(benchmark, part)] * archives
 
 
+def is_made(path):
+    """Whether a structure file comes from a rule; the others are there from the start."""
+    return path.startswith(naming.RESULTS)
+
+
+@cache
+def structures_to_make(benchmark, chunk):
+    """The structures that other rules make for one chunk, and the list of what was fetched for it."""
+    files = structures_of(benchmark, CHUNKS[benchmark][chunk], chunk)
+    return [path for path in files if is_made(path)]
+
+
 def chunk_structures(wildcards):
-    """The structures of one job."""
-    materials = CHUNKS[wildcards.benchmark][wildcards.chunk]
-    return structures_of(wildcards.benchmark, materials, wildcards.chunk)
+    """What one job waits for. Shipped structures are not among it: ten thousand files would be looked at at each step."""
+    return structures_to_make(wildcards.benchmark, wildcards.chunk)
+
+
+def shipped_digests(benchmark, chunk):
+    """Digests of the shipped structures of one chunk: the edit of one makes the jobs of its chunk run again."""
+    files = structures_of(benchmark, CHUNKS[benchmark][chunk], chunk)
+    there = [Path(path) for path in files if not is_made(path)]
+    missing = [str(path) for path in there if not path.is_file()]
+    if missing:
+        raise WorkflowError(f"{benchmark}: no structure file {', '.join(missing)}")
+    return [file_digest(path) for path in there]
 
 
 def material_structure(wildcards):
@@ -51,34 +71,18 @@ def fetched_part(wildcards):
     return [m for m in materials if in_archive(wildcards.benchmark, m)]
 
 
-def all_fetched():
-    """Everything that has to be fetched before a node without a network can work: structures, labels, weights."""
-    structures = [
-        path
-        for benchmark, chunks in CHUNKS.items()
-        for chunk, materials in chunks.items()
-        for path in structures_of(benchmark, materials, chunk)
-        if path.startswith(naming.RESULTS)
-    ]
-    labels = [
-        naming.labelled(name)
-        for module in BENCHMARKS.values()
-        for name in getattr(module, "LABELS", ())
-    ]
-    weights = [
-        naming.weights(name)
-        for name, entry in MODELS.items()
-        if entry.checkpoint.where == "fetched"
-    ]
-    return structures + labels + weights
+@cache
+def structure_files(benchmark, chunk):
+    """Material -> structure file of one chunk: the same for every model."""
+    return {m: structure_file(benchmark, m) for m in CHUNKS[benchmark][chunk]}
 
 
-def job_of(benchmark, model, materials):
-    """Everything that a job is told."""
+def job_of(benchmark, model, structures):
+    """Everything that a job is told: ``structures`` is a file by material."""
     return {
         "benchmark": benchmark,
         "model": model,
-        "structures": {m: structure_file(benchmark, m) for m in materials},
+        "structures": structures,
         "settings": RUN["benchmarks"][benchmark]["settings"],
         "device": RUN["jobs"]["device"],
         "threads": RUN["jobs"]["threads"],
@@ -88,11 +92,14 @@ def job_of(benchmark, model, materials):
 def chunk_job(wildcards):
     """What one job is told, as JSON."""
     model = wildcards.get("model") or wildcards.reference
-    materials = CHUNKS[wildcards.benchmark][wildcards.chunk]
-    return json.dumps(job_of(wildcards.benchmark, model, materials), sort_keys=True)
+    structures = structure_files(wildcards.benchmark, wildcards.chunk)
+    return json.dumps(job_of(wildcards.benchmark, model, structures), sort_keys=True)
 
 
 def material_job(wildcards):
     """What the job of one material is told, as JSON."""
-    job = job_of(wildcards.benchmark, wildcards.model, [wildcards.material])
+    benchmark, material = wildcards.benchmark, wildcards.material
+    job = job_of(
+        benchmark, wildcards.model, {material: structure_file(benchmark, material)}
+    )
     return json.dumps(job, sort_keys=True)

@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 
 from pesbench.errors import PesbenchError
+from pesbench.gpus import own_gpu
 from pesbench.jobs import Job, OnFile, run_job
 from pesbench.models.registry import load_registry
 
@@ -37,7 +38,8 @@ def main() -> int:
         return load_model(entry, device=job.device)
 
     try:
-        run_job(job, entry, load, arguments.records)
+        with own_gpu(job.device):
+            run_job(job, entry, load, arguments.records)
     except PesbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -13,6 +13,10 @@ class DiskFullError(PesbenchError):
     """A file could not be written for want of space."""
 
 
+class UnwritableError(PesbenchError):
+    """A file could not be written because the place or its permissions do not allow it."""
+
+
 class RecordError(PesbenchError):
     """A file of records is corrupt, incomplete or mixes settings."""
 
@@ -31,3 +35,7 @@ class ConformanceError(PesbenchError):
 
 class SourceError(PesbenchError):
     """A structure or reference could not be fetched."""
+
+
+class ArchiveError(PesbenchError):
+    """An archive of results is damaged or incomplete."""

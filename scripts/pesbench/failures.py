@@ -6,8 +6,9 @@ import contextlib
 import errno
 from collections.abc import Iterator
 
-from pesbench.errors import CheckpointError, ConformanceError, DiskFullError, RecordError
+from pesbench.errors import CheckpointError, ConformanceError, DiskFullError, RecordError, UnwritableError
 
+_MACHINE = (RecordError, DiskFullError, UnwritableError, CheckpointError, ConformanceError)
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 
@@ -21,7 +22,7 @@ class Failure(Exception):
 
 def is_infrastructure(error: BaseException) -> bool:
     """Return whether an error is the machine's (memory, disk, weights) rather than the material's."""
-    if isinstance(error, RecordError | DiskFullError | CheckpointError | ConformanceError):
+    if isinstance(error, _MACHINE):
         return True
     if isinstance(error, OSError) and error.errno in _DISK:
         return True

@@ -68,22 +68,27 @@ class OnFile:
     seconds: float = 0.0
 
 
+def settings_digest(job: Job, entry: ModelEntry | OnFile, module: ModuleType) -> str:
+    """Return the digest of a job's settings; the protocol version counts among them."""
+    return digest(
+        {
+            "protocol": module.PROTOCOL,
+            "settings": job.settings,
+            "dtype": entry.dtype,
+            "options": dict(entry.options),
+        }
+    )
+
+
 def digests_of(
     job: Job, entry: ModelEntry | OnFile, module: ModuleType, material: str, task: Any
 ) -> dict[str, str]:
     """Return the digests of everything that one material's values depend on.
 
-    The structure file and the benchmark's task for it are the input; the protocol version counts among the settings.
+    The structure file and the benchmark's task for it are the input.
     """
     return {
-        "settings": digest(
-            {
-                "protocol": module.PROTOCOL,
-                "settings": job.settings,
-                "dtype": entry.dtype,
-                "options": dict(entry.options),
-            }
-        ),
+        "settings": settings_digest(job, entry, module),
         "checkpoint": entry.checkpoint_sha256,
         "input": digest([file_digest(Path(job.structures[material])), task]),
     }

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 RESULTS = "results"
 RUN_CONFIG = f"{RESULTS}/run_config.yaml"
+PLAN = f"{RESULTS}/plan.json"
+COSTS = (f"{RESULTS}/costs.json", "data/costs.json")
 CLAIMS = f"{RESULTS}/claims.json"
 LEDGER = f"{RESULTS}/claims.txt"
 STORE = f"{RESULTS}/inputs/store"
 REPORT = f"{RESULTS}/report/index.html"
 CHECKS = f"{RESULTS}/checks.txt"
+ARCHIVE = f"{RESULTS}/archive/pesbench.tar.gz"
 
 
 def chunk_records(benchmark: str, model: str, chunk: str) -> str:

@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-from pesbench.errors import DiskFullError, RecordError
-from pesbench.files import FULL, write_atomic
+from pesbench.errors import RecordError
+from pesbench.files import explained, write_atomic
 
 STATUSES = ("ok", "not_converged", "failed")
 
@@ -164,8 +164,10 @@ def open_journal(path: Path, warn: TextIO = sys.stderr) -> Iterator[TextIO]:
 
     A torn last line is cut off, so that the next record starts on a line of its own.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as raw:
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        raw = open(path, "a+b")  # noqa: SIM115 (closed by the block below)
+    with raw:
         try:
             fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -183,22 +185,15 @@ def append(journal: TextIO, record: Record) -> None:
 
     Raises
     ------
-    DiskFullError
-        When the disk is full, naming the file and the mend.
+    DiskFullError, UnwritableError
+        Naming the file and the mend.
     """
     line = to_line(record).encode()
-    try:
+    with explained(Path(journal.name), lost=f", {record.id} was not saved"):
         # Past the stream's buffer: what a full disk leaves in it is an error again when the journal closes.
         while line:
             line = line[os.write(journal.fileno(), line) :]
         os.fsync(journal.fileno())
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        raise DiskFullError(
-            f"{journal.name}: no space left on the device, {record.id} was not saved; "
-            "make room and rerun, every finished material is kept"
-        ) from error
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:

@@ -93,9 +93,39 @@ def test_the_cluster_profile_plans_the_same(unbuilt: Any) -> None:
     assert "Using profile cluster" in output
     jobs = dict(re.findall(r"^([a-z_]+) +(\d+)$", output, flags=re.MULTILINE))
     assert {rule: int(n) for rule, n in jobs.items() if rule != "total"} == expected(2, *DEFAULT)
-    # What the model jobs ask for comes from config.yaml, and where they run from the profile.
-    chunk = output[output.index("rule model_chunk") :]
-    assert "mem_mb=3000" in chunk and "slurm_partition=cpu" in chunk and "runtime=120" in chunk
+    # What the model jobs ask for comes from config.yaml and what was learned, and where they run from the profile.
+    chunk = next(
+        line for line in output[output.index("rule model_chunk") :].splitlines() if "resources:" in line
+    )
+    asked = dict(part.split("=", 1) for part in chunk.partition(": ")[2].split(", "))
+    assert int(asked["mem_mb"]) >= 3000 and int(asked["runtime"]) >= 120
+    assert (asked["slurm_partition"], asked["gres"]) == ("gpu", "gpu:1")
+    tables = output[output.index("rule surfaces_tables") :].partition("\n\n")[0]
+    assert "gres" not in tables
+
+
+def test_one_workstation_gives_each_model_job_a_gpu(unbuilt: Any) -> None:
+    words = [
+        w for w in unbuilt.command("--profile", "cluster/local-gpu", "-n", "-p") if w not in ("--cores", "1")
+    ]
+    done = subprocess.run(
+        words, cwd=unbuilt.root, env=unbuilt.environment(), capture_output=True, text=True, check=False
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    chunk = output[output.index("rule model_chunk") :].partition("\n\n")[0]
+    assert ", gpu=1" in chunk and '"device": "cuda"' in output
+
+
+@pytest.mark.parametrize("name", ["cluster", "cluster/local-gpu"])
+def test_every_entry_of_a_profile_is_explained(name: str) -> None:
+    lines = (ROOT / name / "config.yaml").read_text().splitlines()
+    entries = [n for n, line in enumerate(lines) if re.match(r" *[a-z_-]+:( +\S|$)", line)]
+    assert len(entries) >= 10
+    for number in entries:
+        assert lines[number - 1].lstrip().startswith("#"), (
+            f"{name}, line {number + 1}: {lines[number].strip()}"
+        )
 
 
 def test_the_cluster_profile_has_what_slurm_needs() -> None:
@@ -103,14 +133,31 @@ def test_the_cluster_profile_has_what_slurm_needs() -> None:
     profile = yaml.safe_load(path.read_text())
     assert profile["executor"] == "slurm" and profile["retries"] == 2
     assert profile["keep-going"] is True and profile["rerun-incomplete"] is True
-    assert profile["scheduler"] == "greedy" and profile["scheduler-subsample"] == 100
+    assert profile["scheduler"] == "greedy" and profile["scheduler-subsample"] == 1000
     assert profile["default-resources"]["mem_mb"] >= 600
     assert {"jobs", "latency-wait", "set-resources", "slurm-logdir"} <= profile.keys()
-    lines = path.read_text().splitlines()
-    for number, line in enumerate(lines):
-        if re.match(r" *[a-z_-]+: +\S", line):
-            above = [text for text in lines[max(0, number - 2) : number] if text.lstrip().startswith("#")]
-            assert above, f"cluster/config.yaml, line {number + 1}: no comment above {line.strip()}"
+
+
+def test_memory_and_time_follow_what_was_learned(unbuilt: Any) -> None:
+    """One model takes 9 GB and a minute a unit of cost; what it asks for rises, the other's stays as configured."""
+    law = {"scale_seconds": 60.0, "exponent": 1.0, "spread": 0.1, "records": 9, "largest_cost": 1e9}
+    learned = {"surfaces": {"chgnet-0.3.0": {**law, "peak_memory_mb": 9000.0}}}
+    (unbuilt.root / "results").mkdir()
+    costs = unbuilt.root / "results/costs.json"
+    costs.write_text(json.dumps({"source": "a test", "learned": learned}))
+    output = unbuilt.succeed("--dry-run", "results/tables/deng2025_s1_surfaces.csv")
+    asked: dict[str, list[tuple[int, int]]] = {}
+    for block in output.split("rule model_chunk:")[1:]:
+        model, memory, minutes = (
+            re.search(pattern, block) for pattern in (r"model=([\w.-]+)", r"mem_mb=(\d+)", r"runtime=(\d+)")
+        )
+        assert model and memory and minutes
+        asked.setdefault(model[1], []).append((int(memory[1]), int(minutes[1])))
+    assert {memory for memory, _ in asked["chgnet-0.3.0"]} == {round(1.3 * 9000)}
+    assert min(minutes for _, minutes in asked["chgnet-0.3.0"]) > 1000
+    assert {memory for memory, _ in asked["sevennet-0"]} == {3000}
+    costs.write_text("{}")
+    assert "results/costs.json: not a file of learned costs" in unbuilt.fail("--dry-run")
 
 
 # ------------------------------------------------------------------ what runs again
@@ -178,6 +225,18 @@ def test_another_chunking_computes_nothing_again(finished: Any) -> None:
     finished.succeed("results/tables/deng2025_s1_surfaces.csv", config={"jobs": {"materials_per_chunk": 1}})
     assert len(finished.journal()) == 3
     assert finished.tables() == before
+
+
+def test_materials_that_are_added_get_jobs_of_their_own(finished: Any) -> None:
+    """And a run that computes nothing, of another configuration, does not make the plan forget its chunks."""
+    chunks = sorted((finished.root / "results/surfaces/emt/chunks").iterdir())
+    finished.succeed("results/run_config.yaml", "--force", config={"materials": ["mp-30"]})
+    more = {"materials": ["mp-30", "mp-124", "mp-81", "mp-127"]}
+    assert finished.plan(config=more)["model_chunk"] == 1
+    finished.succeed("results/surfaces/emt/records.jsonl", config=more)
+    after = sorted((finished.root / "results/surfaces/emt/chunks").iterdir())
+    assert len(after) == len(chunks) + 1 and len(finished.journal()) == 4
+    assert [path.stat().st_mtime for path in after[:-1]] <= [after[-1].stat().st_mtime] * len(chunks)
 
 
 # ------------------------------------------------------------------ new models, new benchmarks

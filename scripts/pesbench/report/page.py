@@ -28,7 +28,9 @@ from pesbench.report.sections import (
     records_section,
     text_section,
 )
+from pesbench.report.standing import standing_section, standings_of
 from pesbench.report.surfaces import surfaces_section
+from pesbench.status import Standing
 from pesbench.summary import models_that_ran
 from pesbench.tables import PAPER_TABLES, paper_layout, read_published
 
@@ -136,6 +138,7 @@ def build_report(inputs: ReportInputs, output: Path, extra: Sequence[Section] = 
     config = read_yaml(inputs.run_config)
     sections = [
         ledger_section(_json(inputs.claims, [])),
+        standing_section(standings_of(records)),
         *_surfaces(inputs, runs, records),
         *_phonons(inputs, records, output.parent / FOLDER),
         *extra,
@@ -153,6 +156,13 @@ def build_report(inputs: ReportInputs, output: Path, extra: Sequence[Section] = 
         inputs_section(inputs.files()),
     ]
     write_atomic(output, render(TITLE, lead(config, records, inputs.phonon_databases), sections))
+
+
+def build_status(standings: Sequence[Standing], output: Path) -> None:
+    """Write how far a run is as a page of its own, also while it goes on."""
+    done, wanted = sum(one.done for one in standings), sum(one.wanted for one in standings)
+    lead = [f"{done} of {wanted} records are there; {sum(s.running for s in standings)} jobs are at work."]
+    write_atomic(output, render("pesbench: status", lead, [standing_section(standings)]))
 
 
 def render(title: str, lead: Sequence[str], sections: Sequence[Section]) -> str:
