@@ -4,7 +4,7 @@ CORES ?= $(shell nproc)
 MATERIALS ?=
 DRIVER := .venvs/driver
 # The families that `make test` tests: those of the main job, and every other one whose environment stands.
-BUILT = $(filter-out driver,$(patsubst .venvs/%.ok,%,$(wildcard .venvs/*.ok)))
+BUILT = $(filter-out driver gpaw vasp,$(patsubst .venvs/%.ok,%,$(wildcard .venvs/*.ok)))
 FAMILIES = $(sort chgnet sevennet $(BUILT))
 ASKED = $(if $(filter file,$(origin FAMILIES)),$(shell $(DRIVER)/bin/python scripts/list_models.py --environments),$(FAMILIES))
 RUN = PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --rerun-incomplete --quiet host rules reason \

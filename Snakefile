@@ -17,6 +17,7 @@ include: "rules/common.smk"
 include: "rules/models.smk"
 include: "rules/sources.smk"
 include: "rules/resources.smk"
+include: "rules/states.smk"
 include: "rules/references.smk"
 include: "rules/jobs.smk"
 
@@ -26,6 +27,8 @@ for benchmark in RUN["benchmarks"]:
     include: f"rules/{benchmark}.smk"
 
 
+include: "rules/sampling.smk"
+include: "rules/dft.smk"
 include: "rules/tables.smk"
 include: "rules/report.smk"
 include: "rules/checks.smk"

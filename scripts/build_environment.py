@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import os
 import re
 import shutil
 import subprocess
@@ -24,6 +25,11 @@ MENDS = (
     (
         r"Temporary failure in name|Connection|timed out|ProxyError|SSLError",
         "pip cannot reach its package index: check the network and `pip config list`",
+    ),
+    (
+        r"cannot find -l(xc|openblas|fftw3)|xc\.h: No such|command 'g\+\+' failed: No such file",
+        "it is compiled here and lacks a compiler or a library: apt-get install g++ python3-dev libxc-dev "
+        "libopenblas-dev libfftw3-dev",
     ),
     (r"requires a different Python", "use Python 3.11"),
     (
@@ -124,6 +130,9 @@ def build(family: str, pins: Path, target: Path, ok_file: Path, log: Path) -> No
         print(f"{family}: building {target} from {pins}; it takes minutes (log: {log})", flush=True)
         python = target / "bin" / "python"
         run([sys.executable, "-m", "venv", target], log, held)
+        # What is compiled from source finds its settings here; GPAW is, and this is its own variable.
+        if (siteconfig := pins.with_suffix(".siteconfig.py")).is_file():
+            os.environ["GPAW_CONFIG"] = str(siteconfig.resolve())
         run([python, "-m", "pip", "install", "--no-input", "-r", pins], log, held)
         run([python, "-m", "pip", "check"], log, held)
         alone = NO_DEPS.findall(pins.read_text(encoding="utf-8"))

@@ -28,6 +28,8 @@ DEFAULTS: dict[str, Any] = {
     "jobs": {"materials_per_chunk": 8, "threads": 1, "device": "cpu", "mem_mb": 3000, "runtime_min": 120},
     "seed": 0,
     "benchmarks": None,
+    "sampling": {},
+    "dft": {},
 }
 
 
@@ -107,14 +109,46 @@ def _benchmark(name: str, given: object) -> dict[str, Any]:
     default_materials = entry.pop("default_materials", None)
     if not isinstance(default_materials, list):
         raise ConfigError(f"{where}: default_materials must be a list of material ids, [] for none")
+    return {
+        "default_materials": [str(m) for m in default_materials],
+        "settings": _settings(name, entry, where),
+    }
+
+
+def _settings(name: str, entry: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return a section completed and checked by the ``Settings`` of a module of pesbench.benchmarks."""
     settings_class = benchmark_module(name).Settings
     check_keys(entry, [field.name for field in fields(settings_class)], where)
     kinds = {field.name: field.type for field in fields(settings_class)}
     try:
-        settings = settings_class(**{key: _typed(value, kinds[key]) for key, value in entry.items()})
-    except (TypeError, ValueError) as error:
+        return asdict(settings_class(**{key: _typed(value, kinds[key]) for key, value in entry.items()}))
+    except (TypeError, ValueError, ConfigError) as error:
         raise ConfigError(f"{where}: {error}") from error
-    return {"default_materials": [str(m) for m in default_materials], "settings": asdict(settings)}
+
+
+def _dft(given: object) -> dict[str, Any]:
+    """Return the section ``dft``."""
+    if not isinstance(given, Mapping | None):
+        raise ConfigError(f"config.yaml, dft must be a section of 'name: value' lines, not {given!r}")
+    return _settings("labels", given or {}, "config.yaml, dft")
+
+
+def _sampling(given: object) -> dict[str, Any]:
+    """Return the section ``sampling``: the model, the materials, and the settings of the sampling."""
+    where = "config.yaml, sampling"
+    if not isinstance(given, Mapping | None):
+        raise ConfigError(f"{where} must be a section of 'name: value' lines, not {given!r}")
+    entry = dict(given or {})
+    model, materials = entry.pop("model", "chgnet-0.3.0"), entry.pop("materials", [])
+    if isinstance(materials, str):
+        materials = _words(materials)
+    if not isinstance(materials, list):
+        raise ConfigError(f"{where}: materials is {materials!r}, must be a list of material ids")
+    return {
+        "model": str(model),
+        "materials": [str(m) for m in materials],
+        "settings": _settings("sampling", entry, where),
+    }
 
 
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,6 +195,8 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         },
         "seed": whole_number(config.get("seed", DEFAULTS["seed"]), "seed", 0, 2**32 - 1),
         "benchmarks": {str(name): _benchmark(str(name), entry) for name, entry in benchmarks.items()},
+        "sampling": _sampling(config.get("sampling")),
+        "dft": _dft(config.get("dft")),
     }
 
 

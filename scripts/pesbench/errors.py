@@ -39,3 +39,7 @@ class SourceError(PesbenchError):
 
 class ArchiveError(PesbenchError):
     """An archive of results is damaged or incomplete."""
+
+
+class DftError(PesbenchError):
+    """A DFT code is missing or cannot run."""

@@ -6,9 +6,16 @@ import contextlib
 import errno
 from collections.abc import Iterator
 
-from pesbench.errors import CheckpointError, ConformanceError, DiskFullError, RecordError, UnwritableError
+from pesbench.errors import (
+    CheckpointError,
+    ConformanceError,
+    DftError,
+    DiskFullError,
+    RecordError,
+    UnwritableError,
+)
 
-_MACHINE = (RecordError, DiskFullError, UnwritableError, CheckpointError, ConformanceError)
+_MACHINE = (RecordError, DiskFullError, UnwritableError, CheckpointError, ConformanceError, DftError)
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
 
 

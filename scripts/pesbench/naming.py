@@ -83,3 +83,18 @@ def table(name: str, suffix: str = "csv") -> str:
 def figure(name: str, suffix: str = "pdf") -> str:
     """One figure in one format (``pdf``, ``png``)."""
     return f"{RESULTS}/figures/{name}.{suffix}"
+
+
+def labels(code: str, sampler: str, material: str) -> str:
+    """DFT labels of one material's sampled frames, extended XYZ."""
+    return f"{RESULTS}/labels/{code}/{sampler}/{material}.extxyz"
+
+
+def dft_folder(code: str, frame: str) -> str:
+    """Folder of one DFT calculation: its logs, and VASP's input and output."""
+    return f"{RESULTS}/labels/{code}/runs/{frame}"
+
+
+def label_slopes(code: str, sampler: str, model: str) -> str:
+    """Slopes of one model's forces against a DFT code's, one row a material."""
+    return f"{RESULTS}/labels/{code}/{sampler}/slopes/{model}.csv"

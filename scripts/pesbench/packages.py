@@ -10,6 +10,7 @@ PACKAGES = (
     *("ase", "numpy", "pymatgen", "phonopy", "spglib", "matscipy", "torch", "e3nn"),
     *("chgnet", "sevenn", "matgl", "dgl", "m3gnet", "tensorflow-cpu", "tf-keras"),
     *("mace-torch", "mattersim", "orb-models", "fairchem-core"),
+    *("gpaw", "gpaw-data", "custodian"),
 )
 
 

@@ -452,7 +452,16 @@ def rules_of(path: Path) -> dict[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-COLLECTORS = ("all", "supplement", "fetch_inputs", "fetch_weights", "prove_models")
+COLLECTORS = (
+    "all",
+    "supplement",
+    "fetch_inputs",
+    "fetch_weights",
+    "prove_models",
+    "hot_states",
+    "hot_labels",
+    "rattled_labels",
+)
 RULES = {name: text for path in RULE_FILES for name, text in rules_of(path).items() if name not in COLLECTORS}
 
 

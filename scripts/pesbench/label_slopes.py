@@ -1,0 +1,86 @@
+"""How soft a model is on labelled frames: the slope of its force components against DFT's, through the origin."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase.io import iread
+
+from pesbench.files import write_atomic
+
+if TYPE_CHECKING:
+    from ase import Atoms
+    from ase.calculators.calculator import Calculator
+
+
+@dataclass(frozen=True)
+class Slope:
+    """One material; a slope below 1 is a soft model."""
+
+    material: str
+    formula: str
+    frames: int
+    components: int
+    slope: float
+    mae_ev_per_ang: float
+    largest_ev_per_ang: float
+    level_of_theory: str
+
+
+def slopes(calculator: Calculator, files: Iterable[Path]) -> list[Slope]:
+    """Return one row a file of labelled frames (extended XYZ, one material each); a file without frames gives none."""
+    rows = []
+    for path in files:
+        if not path.stat().st_size:
+            continue
+        images = list(iread(path, ":", format="extxyz"))
+        dft = np.concatenate([atoms.get_forces().ravel() for atoms in images])
+        own = np.concatenate([calculator.get_forces(_bare(atoms)).ravel() for atoms in images])
+        info = images[0].info
+        rows.append(
+            Slope(
+                material=info["material"],
+                formula=images[0].get_chemical_formula(empirical=True),
+                frames=len(images),
+                components=len(dft),
+                slope=float(own @ dft / (dft @ dft)),
+                mae_ev_per_ang=float(np.abs(own - dft).mean()),
+                largest_ev_per_ang=float(np.abs(dft).max()),
+                level_of_theory=info["level_of_theory"],
+            )
+        )
+    return rows
+
+
+def _bare(atoms: Atoms) -> Atoms:
+    copy = atoms.copy()
+    copy.calc = None
+    return copy
+
+
+def write_csv(path: Path, rows: Iterable[Slope], model: str) -> None:
+    """Write the table; one row a material."""
+    text = io.StringIO()
+    table = csv.DictWriter(text, ["model", *(f.name for f in fields(Slope))], lineterminator="\n")
+    table.writeheader()
+    for row in rows:
+        numbers = {k: f"{v:.6f}" if isinstance(v, float) else v for k, v in asdict(row).items()}
+        table.writerow({"model": model, **numbers})
+    write_atomic(path, text.getvalue())
+
+
+def as_text(rows: Iterable[Slope], model: str) -> str:
+    """Return the table for a terminal."""
+    lines = [f"{model}: slope of force components against DFT, through the origin"]
+    for r in rows:
+        lines.append(
+            f"{r.material:<12} {r.formula:<8} {r.frames:>3} frames  slope {r.slope:.3f}  "
+            f"MAE {r.mae_ev_per_ang:.3f} eV/A  {r.level_of_theory}"
+        )
+    return "\n".join(lines)
