@@ -29,15 +29,15 @@ LOEW_MODELS: Mapping[str, str] = {
     "chgnet-0.3.0": "CHGNet",
     "mace-mp-0-medium": "MACE",
     "sevennet-0": "SevenNet",
-    "mattersim-v1": "MatterSim",
+    "mattersim-v1-5m": "MatterSim",
     "orb-v2": "ORB",
-    "eqv2-omat24": "OMat24",
+    "eqv2-m-omat-mp-salex": "OMat24",
 }
 
 #: MatterSim-MT, Table S4: our model -> printed name (section S4.1 names the checkpoints; the matgl port of M3GNet, the
 #: large MACE-MP-0). "MatterSim (10M)" has no published checkpoint of ours.
 MATTERSIM_MT_MODELS: Mapping[str, str] = {
-    "eqv2-omat24": "OMat24",
+    "eqv2-m-omat-mp-salex": "OMat24",
     "orb-v2": "ORB-V2",
     "sevennet-0": "SevenNet",
     "m3gnet-matgl-pes": "M3GNet",
