@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.io import iread
+from pymatgen.core import Composition
 
 from pesbench.files import write_atomic
 
@@ -46,7 +47,7 @@ def slopes(calculator: Calculator, files: Iterable[Path]) -> list[Slope]:
         rows.append(
             Slope(
                 material=info["material"],
-                formula=images[0].get_chemical_formula(empirical=True),
+                formula=Composition(images[0].get_chemical_formula()).reduced_formula,
                 frames=len(images),
                 components=len(dft),
                 slope=float(own @ dft / (dft @ dft)),
