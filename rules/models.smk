@@ -12,26 +12,6 @@ localrules:
     prove_models,
 
 
-def weights_to_fetch():
-    """The lists of fetched weights of every model whose environment stands."""
-    return [
-        naming.weights(name)
-        for name, entry in REGISTRY.models.items()
-        if entry.checkpoint.where == "fetched"
-        and entry.checkpoint.pinned
-        and is_installed(entry.environment, Path())
-    ]
-
-
-def provable():
-    """The proofs of every model whose environment, weights and pinned values are there."""
-    return [
-        naming.conformance(name)
-        for name, entry in REGISTRY.models.items()
-        if standing(entry, Path()).provable
-    ]
-
-
 rule environment:
     """Build one software family's environment from its pinned requirements ({wildcards.environment})."""
     input:

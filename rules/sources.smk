@@ -13,28 +13,6 @@ localrules:
     materials_project_elements,
 
 
-def all_fetched():
-    """Everything that has to be fetched before a node without a network can work: structures, labels, weights."""
-    structures = [
-        path
-        for benchmark, chunks in CHUNKS.items()
-        for chunk, materials in chunks.items()
-        for path in structures_of(benchmark, materials, chunk)
-        if is_made(path)
-    ]
-    labels = [
-        naming.labelled(name)
-        for module in BENCHMARKS.values()
-        for name in getattr(module, "LABELS", ())
-    ]
-    weights = [
-        naming.weights(name)
-        for name, entry in MODELS.items()
-        if entry.checkpoint.where == "fetched"
-    ]
-    return structures + labels + weights
-
-
 rule labelled:
     """Fetch the published set of labelled frames {wildcards.labels}, check every frame, and write one format."""
     output:

@@ -17,6 +17,7 @@ from ase import units
 from pesbench.errors import CheckpointError, ConfigError
 from pesbench.models.conformance import check, load_structures, pin, require
 from pesbench.models.loaders import load_model, set_threads
+from pesbench.models.m3gnet import give_old_ase_name
 from pesbench.models.orb import CUTOFF_ANG, load_orb
 from pesbench.models.registry import ModelEntry, load_registry
 from pesbench.naming import weights, weights_folder
@@ -111,6 +112,7 @@ def packages_own(entry: ModelEntry):
         if entry.family.name == "matgl-dgl":
             return tiny.own_matgl(folder)
         if entry.family.name == "m3gnet":
+            give_old_ase_name()
             from m3gnet.models import M3GNet, M3GNetCalculator, Potential
 
             network = M3GNet.from_dir(str(folder))
@@ -193,6 +195,7 @@ def test_mattersim_checkpoint_that_lacks_weights_is_refused(tmp_path: Path) -> N
 def test_matgls_own_calculator_leaves_the_angles_out_of_the_forces(tmp_path: Path) -> None:
     """Why load_matgl does not follow it; the contract proves that ours are the gradient."""
     pytest.importorskip("matgl")
+    give_old_ase_name()
     from matgl.ext.ase import PESCalculator
 
     set_threads(1)

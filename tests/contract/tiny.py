@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,9 @@ from tiny_orb import options as orb_options
 from pesbench.models.calculator import Evaluation, PesCalculator
 from pesbench.models.conformance import load_structures, pin
 from pesbench.models.loaders import load_model
+from pesbench.models.m3gnet import give_old_ase_name
 from pesbench.models.registry import ModelEntry, load_registry
 from pesbench.naming import weights, weights_folder
-from pesbench.sources.weights import fetch_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = ROOT / "data/models.yaml"
@@ -118,7 +119,8 @@ def make(name: str, folder: Path) -> ModelEntry:
     before = Path.cwd()
     os.chdir(folder)
     try:
-        fetch_weights(entry.checkpoint, Path(weights_folder(name)), Path(weights(name)), folder / "mirror")
+        shutil.copytree(source, weights_folder(name))
+        Path(weights(name)).write_text(entry.checkpoint.listing())
         model = load_model(entry)
     finally:
         os.chdir(before)
@@ -271,6 +273,8 @@ def matgl_potential(folder: Path) -> Any:
 def own_matgl(folder: Path) -> Calculator:
     """matgl's calculator; CHGNet is given the graph of angles as in matgl's training: see load_matgl."""
     from ase import units
+
+    give_old_ase_name()
     from matgl.ext.ase import PESCalculator
     from matgl.graph.compute import compute_pair_vector_and_distance, create_line_graph
 

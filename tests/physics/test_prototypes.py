@@ -26,6 +26,7 @@ EXPECTED = {
     "mp-23465": ("Cs2TeCl6", 225, 36), "mp-6586": ("K2NaAlF6", 225, 40), "mp-600033": ("SiO2", 229, 36),
     "mp-5967": ("TiCoSb", 216, 12), "mp-2667": ("CsAu", 221, 2), "mp-2657": ("TiO2", 136, 6),
     "mp-2697": ("SrO2", 139, 6), "mp-4608": ("KPF6", 148, 24), "mp-661": ("AlN", 186, 4),
+    "mp-134": ("Al", 225, 4),
 }  # fmt: skip
 DENSITY_TOLERANCE = 0.10  # PBE lattices deviate by up to 3 % in length from measured ones (Na, Au, Li)
 SHORTEST_BOND_ANG = (1.2, 4.0)

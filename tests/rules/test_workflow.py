@@ -34,10 +34,10 @@ SCORING = (
 ONCE = dict.fromkeys(f"{SINGLE} {SCORING}".split(), 1)
 
 
-def expected(models: int, *materials: int, labelled: int = 2) -> dict[str, int]:
+def expected(models: int, *materials: int, labelled: int = 0) -> dict[str, int]:
     """Return the plan for models with an environment of their own to build, and so many materials a benchmark.
 
-    ``labelled``: files of labelled frames to fetch; those of the default sets are two.
+    ``labelled``: files of labelled frames to fetch; by default there are none.
     """
     chunks = sum(math.ceil(number / CHUNK) for number in materials)
     each = dict.fromkeys(("environment", "conformance"), models)
@@ -78,7 +78,7 @@ def test_a_paper_s_set_is_planned_with_its_reference(unbuilt: Any) -> None:
     plan = unbuilt.plan(config={"materials": "deng2025_s3", "reference": "fetched"})
     chunks = math.ceil(229 / CHUNK)
     each = {"model_chunk": 2 * chunks, "reference_chunk": chunks, "archives": chunks, "merge_records": 7}
-    assert plan == expected(2, 0, 229, 0, labelled=0) | each
+    assert plan == expected(2, 0, 229, 0) | each
 
 
 def test_the_cluster_profile_plans_the_same(unbuilt: Any) -> None:

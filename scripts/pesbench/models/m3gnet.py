@@ -36,6 +36,17 @@ def _edges(atoms: Atoms, cutoff_ang: float) -> Edges:
     return edges
 
 
+def give_old_ase_name() -> None:
+    """Put ExpCellFilter where older versions of ASE had it: m3gnet and matgl 1 import it from there, unused here.
+
+    The environments have the ASE of all others, which the engine's optimizers are written for.
+    """
+    import ase.constraints
+    from ase.filters import ExpCellFilter
+
+    setattr(ase.constraints, "ExpCellFilter", ExpCellFilter)  # noqa: B010 (unknown to type checkers otherwise)
+
+
 def load_matgl(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loaded:
     """M3GNet or CHGNet of matgl 1 (DGL), as the checkpoint says.
 
@@ -111,6 +122,7 @@ def load_m3gnet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Load
         tf.get_logger().setLevel("ERROR")
         # It sorts sums by names that differ from load to load: without it the same input gives the same bits.
         tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+        give_old_ase_name()
         from m3gnet.graph import Index
         from m3gnet.models import M3GNet
 
