@@ -44,11 +44,12 @@ Published values: see the first lines of `data/published/*.csv`. Licence of the 
 
 def as_config(run_config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resolved configuration in the form of config.yaml."""
-    benchmarks = {
-        name: {"default_materials": part["default_materials"], **part["settings"]}
-        for name, part in run_config["benchmarks"].items()
-    }
-    return {**run_config, "benchmarks": benchmarks}
+
+    def flat(part: Mapping[str, Any]) -> dict[str, Any]:
+        return {**{key: value for key, value in part.items() if key != "settings"}, **part["settings"]}
+
+    benchmarks = {name: flat(part) for name, part in run_config["benchmarks"].items()}
+    return {**run_config, "sampling": flat(run_config["sampling"]), "benchmarks": benchmarks}
 
 
 def kept_files(records: Path) -> list[Path]:
