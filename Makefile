@@ -10,7 +10,7 @@ ASKED = $(if $(filter file,$(origin FAMILIES)),$(shell $(DRIVER)/bin/python scri
 RUN = PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --rerun-incomplete --quiet host rules reason \
 	$(if $(MATERIALS),--config materials=$(MATERIALS))
 
-.PHONY: paper test kills check environments models weights bench status costs archive verify clean help
+.PHONY: paper test slurm kills check environments models weights bench status costs archive verify clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -31,7 +31,7 @@ paper: $(DRIVER).ok  ## set everything up, run the main job, print the ledger (M
 test: $(DRIVER).ok  ## set everything up, pass the tests
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake $(FAMILIES:%=.venvs/%.ok) --cores $(CORES) --quiet all
 	@$(MAKE) --no-print-directory weights || echo "some weights could not be fetched: the tests of their models are skipped"
-	@$(DRIVER)/bin/python -m pytest tests
+	@$(DRIVER)/bin/python -m pytest tests -m "not slurm"
 	@for family in $(FAMILIES); do .venvs/$$family/bin/python -m pytest tests/contract || exit 1; done
 
 # The environments that `make environments` builds: all families', or those that FAMILIES names.
@@ -70,6 +70,9 @@ bench: $(DRIVER).ok  ## what surfaces, phonons and planning cost: time, share in
 		$(foreach id,1265 2657 2667 2691 2697 2741 5967 661 804,data/prototypes/mp-$(id).yaml)
 	@OMP_NUM_THREADS=1 $(DRIVER)/bin/python tests/scale/flat.py
 	@$(DRIVER)/bin/python tests/scale/bench_driver.py results/bench
+
+slurm: $(DRIVER).ok  ## the workflow through a real Slurm of one node, which it starts (as root, from Debian's packages; 10 min)
+	@$(DRIVER)/bin/python -m pytest tests/slurm
 
 kills: $(DRIVER).ok  ## 200 SIGKILLs at random moments of local runs: worker, driver, during append, during merge
 	@PESBENCH_KILLS=50 $(DRIVER)/bin/python -m pytest tests/e2e/test_kill.py tests/e2e/test_trouble.py

@@ -4,7 +4,7 @@ INPUTS: REGISTRY, MODELS, CHUNKS ... of setup.smk. OUTPUTS: the functions below.
 """
 
 
-def weights_to_fetch():
+def weights_to_fetch(wildcards):
     """The lists of fetched weights of every model whose environment stands."""
     return [
         naming.weights(name)
@@ -15,7 +15,7 @@ def weights_to_fetch():
     ]
 
 
-def provable():
+def provable(wildcards):
     """The proofs of every model whose environment, weights and pinned values are there."""
     return [
         naming.conformance(name)

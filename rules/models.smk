@@ -54,7 +54,7 @@ rule weights:
 rule fetch_weights:
     """Fetch the weights that no package brings and the registry pins, of every model whose environment stands."""
     input:
-        weights_to_fetch(),
+        weights_to_fetch,
 
 
 rule conformance:
@@ -83,4 +83,4 @@ rule conformance:
 rule prove_models:
     """Prove every model that can be proven here: its environment stands, its weights are there, its values are pinned."""
     input:
-        provable(),
+        provable,

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from pesbench.errors import PesbenchError
+from pesbench.files import write_atomic
 from pesbench.models.conformance import check, load_structures, milliseconds_per_atom, require
 from pesbench.models.loaders import load_model, set_threads
 from pesbench.models.registry import load_registry
@@ -33,9 +34,8 @@ def main() -> int:
     except PesbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    args.output.parent.mkdir(parents=True, exist_ok=True)
     kept = {**result.as_dict(), "device": model.device, "milliseconds_per_atom": cost}
-    args.output.write_text(json.dumps(kept, indent=1) + "\n")
+    write_atomic(args.output, json.dumps(kept, indent=1) + "\n")
     worst = result.worst
     print(
         f"{args.model}: conformant in {len(result.differences)} numbers; "

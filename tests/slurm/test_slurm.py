@@ -38,6 +38,8 @@ seconds-between-status-checks: 2
 #: How long a material takes, where nothing else is said: long enough to be interrupted.
 SECONDS = 1.0
 
+pytestmark = pytest.mark.slurm
+
 
 def load(path: Path) -> Any:
     """Import a module beside the tests by its path."""

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pesbench.models.registry import ModelEntry, Registry
 from pesbench.naming import conformance, weights, weights_folder
@@ -77,7 +78,7 @@ def is_installed(environment: str, root: Path) -> bool:
 def standing(entry: ModelEntry, root: Path) -> Standing:
     """Return how far one model of the registry is, by the files below the workflow's folder ``root``."""
     installed, result = is_installed(entry.environment, root), root / conformance(entry.name)
-    proven = json.loads(result.read_text()) if result.is_file() else {}
+    proven = _read(result)
     if proven.get("checkpoint_sha256") != entry.checkpoint_sha256:
         proven = {}
     log = root / f"results/logs/conformance/{entry.name}.log"
@@ -90,6 +91,14 @@ def standing(entry: ModelEntry, root: Path) -> Standing:
         conformant="not pinned" if entry.conformance is None else verdict if installed else "",
         milliseconds_per_atom=proven.get("milliseconds_per_atom"),
     )
+
+
+def _read(result: Path) -> dict[str, Any]:
+    """Return a proof; nothing where there is none, or a kill left half of one."""
+    try:
+        return dict(json.loads(result.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
 
 
 def _weights(entry: ModelEntry, installed: bool, root: Path) -> str:
