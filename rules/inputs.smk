@@ -44,3 +44,24 @@ def all_fetched():
         if entry.checkpoint.where == "fetched"
     ]
     return structures + labels + weights
+
+
+def fetched_part(wildcards):
+    """The materials whose archives one job reads: a chunk's, or one material."""
+    materials = CHUNKS[wildcards.benchmark].get(wildcards.part, [wildcards.part])
+    return [m for m in materials if in_archive(wildcards.benchmark, m)]
+
+
+def on_file(wildcards):
+    """What a reference's job waits for: the list of what was fetched for it."""
+    return naming.fetched(wildcards.benchmark, wildcards.reference, wildcards.chunk)
+
+
+def reference_job(wildcards):
+    """What a reference's job is told, as JSON: the files that the database has of the chunk's materials."""
+    benchmark, reference = wildcards.benchmark, wildcards.reference
+    files = {
+        m: naming.reference_file(reference, m)
+        for m in CHUNKS[benchmark][wildcards.chunk]
+    }
+    return json.dumps(job_of(benchmark, reference, files), sort_keys=True)

@@ -1,4 +1,4 @@
-"""References: forces that a database has on file, run through the same code as the models' (``reference: fetched``).
+"""References: forces that a database has on file, run through the same code as the models' (``reference`` in config.yaml).
 
 INPUTS: the database's archives, from a mirror or the network. OUTPUTS: results/<benchmark>/<reference>/chunks/<chunk>.jsonl,
 merged like a model's.
@@ -11,13 +11,15 @@ localrules:
 
 
 rule archives:
-    """Fetch and verify the archives of part {wildcards.part} of benchmark {wildcards.benchmark}."""
+    """Fetch and verify what {wildcards.source} has of part {wildcards.part} of benchmark {wildcards.benchmark}."""
     output:
-        listing="results/inputs/{benchmark}/{part}.json",
+        listing="results/inputs/{benchmark}/{source}/{part}.json",
     log:
-        "results/logs/archives/{benchmark}/{part}.log",
+        "results/logs/archives/{benchmark}/{source}/{part}.log",
     benchmark:
-        "results/benchmarks/archives/{benchmark}/{part}.tsv"
+        "results/benchmarks/archives/{benchmark}/{source}/{part}.tsv"
+    wildcard_constraints:
+        source="|".join(naming.REFERENCE_FILES),
     conda:
         "../envs/driver.yaml"
     params:
@@ -35,7 +37,7 @@ rule fetch_inputs:
 rule reference_chunk:
     """Evaluate the forces that {wildcards.reference} has on file for chunk {wildcards.chunk}."""
     input:
-        structures=chunk_structures,
+        listing=on_file,
     output:
         records="results/{benchmark}/{reference}/chunks/{chunk}.jsonl",
     log:
@@ -51,7 +53,7 @@ rule reference_chunk:
         runtime=chunk_minutes,
     params:
         python=sys.executable,
-        job=chunk_job,
+        job=reference_job,
         inputs=chunk_inputs,
         protocol=lambda wildcards: BENCHMARKS[wildcards.benchmark].PROTOCOL,
     shell:

@@ -15,13 +15,14 @@ from snakemake.exceptions import WorkflowError
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from pesbench import naming
-from pesbench.config import benchmark_module, resolve, select_materials
+from pesbench.config import benchmark_module, resolve
 from pesbench.costs import expected, read_costs
 from pesbench.errors import PesbenchError
 from pesbench.models.registry import load_registry
 from pesbench.models.zoo import is_installed, standing
 from pesbench.plan import planned_chunks, read_plan, write_plan
 from pesbench.records import digest, file_digest
+from pesbench.selection import asked_references, select_materials
 
 try:
     RUN = resolve(config)
@@ -64,10 +65,13 @@ CHUNKS = {
     for name, ids in MATERIALS.items()
 }
 # Forces on file that are run through a benchmark's own code beside the models: name -> level of theory.
-REFERENCES = {
-    name: module.REFERENCES if RUN["reference"] == "fetched" else {}
-    for name, module in BENCHMARKS.items()
-}
+try:
+    REFERENCES = asked_references(
+        RUN["reference"],
+        {name: module.REFERENCES for name, module in BENCHMARKS.items()},
+    )
+except PesbenchError as error:
+    raise WorkflowError(str(error)) from None
 # What a run is about to do, for later runs and for `make status`.
 PLAN = {
     name: {

@@ -7,7 +7,12 @@ INPUTS: RUN, COSTS, CHUNKS ... of setup.smk. OUTPUTS: the functions below.
 def in_archive(benchmark, material):
     """Whether the structure is read from a database's archive: for its forces, or where none is shipped."""
     listed = BENCHMARKS[benchmark].REFERENCES and material in COSTS[benchmark]
-    return bool(listed) and (RUN["reference"] == "fetched" or material not in SHIPPED)
+    return bool(listed) and (RUN["reference"] != "published" or material not in SHIPPED)
+
+
+def home(benchmark):
+    """The database whose cells the models run on: the first of the benchmark's."""
+    return next(iter(BENCHMARKS[benchmark].REFERENCES))
 
 
 def structure_file(benchmark, material):
@@ -18,7 +23,7 @@ def structure_file(benchmark, material):
     if hasattr(BENCHMARKS[benchmark], "structure_file"):
         return BENCHMARKS[benchmark].structure_file(material)
     if in_archive(benchmark, material):
-        return naming.archive(material)
+        return naming.reference_file(home(benchmark), material)
     if RUN["sources"]["structures"] == "prototypes":
         return f"data/prototypes/{material}.yaml"
     return f"{naming.RESULTS}/inputs/materials_project/{material}.yaml"
@@ -29,8 +34,9 @@ def structures_of(benchmark, materials, part):
     files = [
         structure_file(benchmark, m) for m in materials if not in_archive(benchmark, m)
     ]
-    archives = any(in_archive(benchmark, m) for m in materials)
-    return files + [naming.fetched(benchmark, part)] * archives
+    if any(in_archive(benchmark, m) for m in materials):
+        files.append(naming.fetched(benchmark, home(benchmark), part))
+    return files
 
 
 def is_made(path):
@@ -65,12 +71,6 @@ def material_structure(wildcards):
     return structures_of(wildcards.benchmark, [wildcards.material], wildcards.material)
 
 
-def fetched_part(wildcards):
-    """The materials whose archives one job reads: a chunk's, or one material."""
-    materials = CHUNKS[wildcards.benchmark].get(wildcards.part, [wildcards.part])
-    return [m for m in materials if in_archive(wildcards.benchmark, m)]
-
-
 @cache
 def structure_files(benchmark, chunk):
     """Material -> structure file of one chunk: the same for every model."""
@@ -91,9 +91,9 @@ def job_of(benchmark, model, structures):
 
 def chunk_job(wildcards):
     """What one job is told, as JSON."""
-    model = wildcards.get("model") or wildcards.reference
     structures = structure_files(wildcards.benchmark, wildcards.chunk)
-    return json.dumps(job_of(wildcards.benchmark, model, structures), sort_keys=True)
+    job = job_of(wildcards.benchmark, wildcards.model, structures)
+    return json.dumps(job, sort_keys=True)
 
 
 def material_job(wildcards):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pesbench.config import mirror_of
 from pesbench.logs import logged
-from pesbench.models.registry import Checkpoint
+from pesbench.models.checkpoints import Checkpoint
 from pesbench.naming import STORE, weights_folder
 from pesbench.sources.store import Store
 from pesbench.sources.weights import fetch_weights

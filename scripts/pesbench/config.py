@@ -13,7 +13,8 @@ from typing import Any
 from pesbench.errors import ConfigError
 
 BENCHMARK_NAME = re.compile(r"[a-z][a-z0-9_]*")
-REFERENCES = ("published", "fetched")
+#: What models are compared with where no database is named: the paper's numbers, or each benchmark's first database.
+PUBLISHED, FETCHED = "published", "fetched"
 STRUCTURE_SOURCES = ("prototypes", "materials_project")
 #: Sources that files come from, each of which a local folder may stand for.
 SOURCES = ("phonondb", "mdr", "wbm", "alexandria", "figshare", "labelled", "weights")
@@ -182,7 +183,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "models": [str(m) for m in models],
         "materials": _materials(config.get("materials", DEFAULTS["materials"])),
-        "reference": _one_of(config.get("reference", DEFAULTS["reference"]), REFERENCES, "reference"),
+        "reference": _reference(config.get("reference", DEFAULTS["reference"])),
         "sources": _sources(config.get("sources")),
         "jobs": {
             "materials_per_chunk": whole_number(
@@ -253,6 +254,18 @@ def _words(value: str) -> list[str]:
     return [word for word in (part.strip() for part in value.split(",")) if word]
 
 
+def _reference(value: object) -> str | list[str]:
+    """Return ``published``, ``fetched``, or the databases' names; those are known to the benchmarks."""
+    if value in (PUBLISHED, FETCHED):
+        return str(value)
+    names = _words(value) if isinstance(value, str) else value
+    if not isinstance(names, list) or not names or {PUBLISHED, FETCHED} & set(map(str, names)):
+        raise ConfigError(
+            f"config.yaml: reference is {value!r}, must be {PUBLISHED}, {FETCHED}, or a list of databases"
+        )
+    return [str(name) for name in names]
+
+
 def _materials(value: object) -> str | list[str]:
     if isinstance(value, list) and value:
         return [str(v) for v in value]
@@ -261,49 +274,3 @@ def _materials(value: object) -> str | list[str]:
     if isinstance(value, str) and _words(value):  # on the command line: --config materials=mp-126,mp-30
         return _words(value)
     raise ConfigError(f"config.yaml: materials is {value!r}, must be default, all, or a list of material ids")
-
-
-def select_materials(
-    config: Mapping[str, Any],
-    available: Mapping[str, Iterable[str]],
-    sets: Mapping[str, Mapping[str, list[str]]],
-) -> dict[str, list[str]]:
-    """Return, for each benchmark, the sorted ids that a resolved configuration asks for.
-
-    Parameters
-    ----------
-    available
-        Every id that each benchmark's manifest holds.
-    sets
-        For each benchmark, its named lists of ids; a benchmark without a list of that name runs nothing of it.
-
-    Raises
-    ------
-    ConfigError
-        An id that no benchmark holds, with the nearest one that some benchmark does.
-    """
-    known = {benchmark: set(ids) for benchmark, ids in available.items()}
-    named = {name for lists in sets.values() for name in lists}
-    wanted = config["materials"]
-    if wanted == "all":
-        return {benchmark: sorted(ids) for benchmark, ids in known.items()}
-    if wanted == "default":
-        wanted = {name: config["benchmarks"][name]["default_materials"] for name in known}
-    else:
-        words = [wanted] if isinstance(wanted, str) else wanted
-        anywhere = set().union(*known.values(), named)
-        wanted = {
-            name: [w for w in words if w in {*ids, *named} or w not in anywhere]
-            for name, ids in known.items()
-        }
-    chosen: dict[str, set[str]] = {}
-    for benchmark, words in wanted.items():
-        chosen[benchmark] = set()
-        for word in words:
-            ids = sets[benchmark].get(word, []) if word in named else [word]
-            unknown = [material for material in ids if material not in known[benchmark]]
-            if unknown:
-                near = suggest(unknown[0], known[benchmark] | {"default", "all"} | named)
-                raise ConfigError(f"config.yaml: no material '{unknown[0]}' in benchmark {benchmark}, {near}")
-            chosen[benchmark] |= set(ids)
-    return {benchmark: sorted(ids) for benchmark, ids in chosen.items()}

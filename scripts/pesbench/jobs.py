@@ -85,12 +85,14 @@ def digests_of(
 ) -> dict[str, str]:
     """Return the digests of everything that one material's values depend on.
 
-    The structure file and the benchmark's task for it are the input.
+    The structure file and the benchmark's task for it are the input. A database may have no file of a material.
     """
+    path = Path(job.structures[material])
+    absent = isinstance(entry, OnFile) and not path.exists()
     return {
         "settings": settings_digest(job, entry, module),
         "checkpoint": entry.checkpoint_sha256,
-        "input": digest([file_digest(Path(job.structures[material])), task]),
+        "input": digest(["absent" if absent else file_digest(path), task]),
     }
 
 

@@ -12,6 +12,13 @@ STORE = f"{RESULTS}/inputs/store"
 REPORT = f"{RESULTS}/report/index.html"
 CHECKS = f"{RESULTS}/checks.txt"
 ARCHIVE = f"{RESULTS}/archive/pesbench.tar.gz"
+#: Databases of phonons, and the name of a material's file: ``<source>/<file>``.
+REFERENCE_FILES = {
+    "phonondb-2018": "phonondb/{}.tar.xz",
+    "mdr": "mdr/{}.zip",
+    "alexandria-pbe": "alexandria/pbe/{}.yaml.bz2",
+    "alexandria-pbesol": "alexandria/pbesol/{}.yaml.bz2",
+}
 
 
 def chunk_records(benchmark: str, model: str, chunk: str) -> str:
@@ -35,9 +42,9 @@ def kept_file(records: str, name: str) -> str:
     return f"{records.rsplit('/', 2)[0]}/files/{name}"
 
 
-def archive(material: str) -> str:
-    """Archive of one material of the phonon database."""
-    return f"{RESULTS}/inputs/phonondb/{material}.tar.xz"
+def reference_file(reference: str, material: str) -> str:
+    """What a database of phonons has on file of one material."""
+    return f"{RESULTS}/inputs/{REFERENCE_FILES[reference].format(material)}"
 
 
 def source_file(source: str, item: str) -> str:
@@ -50,9 +57,9 @@ def labelled(name: str) -> str:
     return f"{RESULTS}/inputs/labelled/{name}.extxyz"
 
 
-def fetched(benchmark: str, part: str) -> str:
-    """What was fetched for one chunk of a benchmark, or for one material by itself."""
-    return f"{RESULTS}/inputs/{benchmark}/{part}.json"
+def fetched(benchmark: str, reference: str, part: str) -> str:
+    """What was fetched of a database for one chunk of a benchmark, or for one material by itself."""
+    return f"{RESULTS}/inputs/{benchmark}/{reference}/{part}.json"
 
 
 def merged_records(benchmark: str, model: str) -> str:

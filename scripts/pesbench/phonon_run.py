@@ -20,7 +20,12 @@ from pesbench.typeset import SUBSCRIPTS
 
 BENCHMARK = "phonons"
 #: What a database is called in print; its own forces go through the same code as the models.
-DATABASES = {"phonondb-2018": "PhononDB", "phonondb": "PhononDB", "alexandria": "Alexandria"}
+DATABASES = {
+    "phonondb-2018": "PhononDB",
+    "mdr": "PhononDB at NIMS",
+    "alexandria-pbe": "Alexandria",
+    "alexandria-pbesol": "Alexandria",
+}
 KELVIN_PER_THZ = 47.99243073  # h / k_B, both exact in the SI
 CRYSTAL_SYSTEMS = {
     "triclinic": 2,
@@ -82,9 +87,9 @@ class PhononRun:
         return models_in_order(name for name in self.records if name not in self.databases)
 
     def references(self, level: str) -> list[str]:
-        """Return the databases that have a finished record, those of one level of theory first."""
+        """Return the databases that have a finished record, those of one level of theory first, else as given."""
         found = (d for d in self.databases if any(r.status == "ok" for r in self.records.get(d, {}).values()))
-        return sorted(found, key=lambda d: (self.databases[d] != level, d))
+        return sorted(found, key=lambda d: self.databases[d] != level)
 
     @property
     def materials(self) -> list[str]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import csv
 import json
 import lzma
 import os
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -114,3 +117,67 @@ def test_a_truncated_archive_is_named_with_the_mend_and_the_others_come(
     assert (workflow.root / "results/inputs/phonondb/mp-2691.tar.xz").exists()
     (folder / "mp-1265.tar.xz").write_bytes(whole)
     workflow.succeed("fetch_inputs", config=config, env=env)
+
+
+def other_releases(mirror: Path, material: str) -> None:
+    """Write PhononDB's forces on a material as NIMS has them, and as Alexandria has them, 0.81 times as large."""
+    import phonopy
+
+    from pesbench.sources.phonon_files import read_phonon_file
+
+    folder = mirror / "alexandria" / "pbe"
+    for made in (mirror / "mdr", folder):
+        made.mkdir(parents=True, exist_ok=True)
+    file = read_phonon_file(Path(str(MIRROR), "phonondb/archives", f"{material}.tar.xz"))
+    phonon = phonopy.Phonopy(file.unitcell, file.supercell_matrix, file.primitive_matrix)
+    phonon.dataset = file.dataset
+    phonon.save(mirror / "raw.yaml", settings={"force_sets": True, "displacements": True})
+    raw = (mirror / "raw.yaml").read_bytes()
+    with zipfile.ZipFile(mirror / "mdr" / f"{material}.zip", "w") as archive:
+        archive.writestr("phonopy_params.yaml.xz", lzma.compress(raw))
+    phonon.forces = 0.81 * phonon.forces
+    phonon.save(mirror / "raw.yaml", settings={"force_sets": True, "displacements": True})
+    (folder / f"{material}.yaml.bz2").write_bytes(bz2.compress((mirror / "raw.yaml").read_bytes()))
+
+
+@needs_mirror
+def test_every_database_goes_through_one_reader_and_one_that_lacks_a_material_says_so(
+    workflow: Any, tmp_path: Path
+) -> None:
+    """Same forces, same frequencies; 0.81 times the forces, 0.9 times the frequencies: the yardstick of Loew et al."""
+    mirror, names = tmp_path / "mirror", ("mp-1265", "mp-2691")
+    (mirror / "phonondb").mkdir(parents=True)
+    (mirror / "phonondb" / "archives").symlink_to(Path(str(MIRROR), "phonondb/archives"))
+    for name in names:
+        other_releases(mirror, name)
+    numbers = [1265, *range(100_000, 109_000)]
+    row = "| {} | X | P1 (1) | page | [key{}.zip](x) |\n"
+    (mirror / "mdr" / "index.md").write_text("".join(row.format(n, n) for n in numbers))
+    links = "".join(f'<a href="mp-{n}.yaml.bz2">x</a>' for n in [2691, *numbers])
+    (mirror / "alexandria" / "pbe" / "index.html").write_text(links)
+    config = {"materials": list(names), "reference": ["phonondb-2018", "mdr", "alexandria-pbe"]}
+    env = {"PESBENCH_MIRROR": str(mirror)}
+    workflow.succeed("results/tables/loew2024_t2.csv", config=config, env=env)
+
+    def found(database: str) -> dict[str, Any]:
+        return workflow.records(model=database, benchmark="phonons")
+
+    def highest(database: str, material: str) -> float:
+        return float(found(database)[material]["values"]["path"]["max_frequency_thz"])
+
+    old = highest("phonondb-2018", "mp-1265")
+    assert old == pytest.approx(18.291675, rel=1e-3)
+    assert highest("mdr", "mp-1265") == pytest.approx(old, rel=1e-6)
+    assert highest("alexandria-pbe", "mp-1265") == pytest.approx(0.9 * old, rel=1e-6)
+    lacking = found("mdr")["mp-2691"]
+    assert lacking["status"] == "failed" and "has no such material" in lacking["message"]
+    with (workflow.root / "results/tables/loew2024_t2.csv").open() as handle:
+        lines = [
+            x for x in csv.DictReader(handle) if x["model"] == "phonondb-2018" and x["set"] == "finished"
+        ]
+    [line] = [x for x in lines if x["reference"] == "alexandria-pbe"]
+    highest_kelvin = [
+        found("phonondb-2018")[m]["values"]["commensurate"]["max_frequency_thz"] * 47.99243 for m in names
+    ]
+    assert line["published_as"] == "PBEsol"
+    assert float(line["mae_max_frequency_kelvin"]) == pytest.approx(0.1 * sum(highest_kelvin) / 2, rel=1e-5)

@@ -70,7 +70,8 @@ def results() -> Results:
         if not path.exists():
             pytest.skip(f"nothing to check: no {path} here")
     config = yaml.safe_load((root / "run_config.yaml").read_text(encoding="utf-8"))
-    names = [*config["models"], *([REFERENCE] if config["reference"] == "fetched" else [])]
+    fetched = config["reference"] == "fetched" or REFERENCE in config["reference"]
+    names = [*config["models"], *([REFERENCE] if fetched else [])]
     return Results(
         root=root / "phonons",
         table=read_csv(tables / "deng2025_s3_phonons.csv"),

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 import pesbench.benchmarks
-from pesbench.config import resolve, select_materials
+from pesbench.config import resolve
 from pesbench.errors import ConfigError
+from pesbench.selection import asked_references, select_materials
 
 SHIPPED = Path(__file__).parents[2] / "config.yaml"
 MINIMAL: dict[str, Any] = {
@@ -144,7 +145,6 @@ def test_numbers_have_a_range_and_a_unit(key: str, low: float, high: float, unit
     ("key", "wrong", "nearest"),
     [
         ("jobs.device", "gpu", "cpu"),
-        ("reference", "publish", "published"),
         ("sources.structures", "material_project", "materials_project"),
     ],
 )
@@ -269,3 +269,35 @@ def test_a_mirror_is_a_section_of_a_known_source(sources: dict[str, object], wor
 def test_mirrors_are_kept() -> None:
     given = {"phonondb": {"mirror": "/data/mirror"}, "wbm": {"mirror": "network"}}
     assert resolve(with_value("sources", given))["sources"] == {"structures": "prototypes", **given}
+
+
+DATABASES = {"phonons": {"phonondb-2018": "PBEsol", "alexandria-pbe": "PBE"}, "surfaces": {}}
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("published", {}),
+        ("fetched", {"phonondb-2018": "PBEsol"}),
+        ("alexandria-pbe,phonondb-2018", DATABASES["phonons"]),
+        (["alexandria-pbe"], {"alexandria-pbe": "PBE"}),
+    ],
+)
+def test_databases_to_compare_with(given: object, wanted: dict[str, str]) -> None:
+    asked = resolve(with_value("reference", given))["reference"]
+    assert asked_references(asked, DATABASES) == {"phonons": wanted, "surfaces": {}}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("alexandria", "did you mean 'alexandria-pbe'"),
+        ("publish", "did you mean 'published'"),
+        (["fetched", "mdr"], "must be published, fetched, or a list"),
+        ([], "must be"),
+        (3, "must be"),
+    ],
+)
+def test_what_is_no_database(given: object, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        asked_references(resolve(with_value("reference", given))["reference"], DATABASES)

@@ -11,7 +11,7 @@ import pytest
 from services import Page, Service, serving
 
 from pesbench.errors import SourceError
-from pesbench.models.registry import Checkpoint
+from pesbench.models.checkpoints import Checkpoint
 from pesbench.sources import transfer
 from pesbench.sources.store import Store
 from pesbench.sources.weights import fetch_weights

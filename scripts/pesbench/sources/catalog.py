@@ -8,11 +8,13 @@ from pathlib import Path
 
 from pesbench.config import suggest
 from pesbench.errors import SourceError
+from pesbench.naming import reference_file
 from pesbench.sources import alexandria, figshare, mdr
 from pesbench.sources.download import download, fetch, provenance
 from pesbench.sources.interface import Provenance, Source
 from pesbench.sources.label_sets import LABEL_SETS, LabelSet, convert
 from pesbench.sources.labelled import write_labels
+from pesbench.sources.phonondb import PhononDB
 from pesbench.sources.progress import Progress
 from pesbench.sources.store import Store
 from pesbench.sources.wanted import Wanted
@@ -36,6 +38,23 @@ def open_source(
     if name == "wbm":
         return Wbm(mirror)
     raise SourceError(f"{name}: is no source of single files; {suggest(name, FILE_SOURCES)}")
+
+
+def open_reference(
+    name: str, lines: Mapping[str, Mapping[str, str]], store: Store, mirror: Path | None
+) -> Source:
+    """Return a database of phonons by its name among the references.
+
+    Parameters
+    ----------
+    lines
+        Of data/manifests/phonons.csv, by material: they pin the archives of ``phonondb-2018``.
+    """
+    if name == "phonondb-2018":
+        return PhononDB(lines, mirror)
+    source, _, functional = name.partition("-")
+    folder = Path(reference_file(name, "any")).parent
+    return open_source(source, folder.parent if functional else folder, store, mirror, functional)
 
 
 def fetch_file(name: str, file: str, output: Path, store: Store, mirror: Path | None = None) -> None:

@@ -14,7 +14,7 @@ from pesbench.sources.store import Store
 from pesbench.sources.wanted import Wanted
 
 if TYPE_CHECKING:
-    from pesbench.models.registry import Checkpoint
+    from pesbench.models.checkpoints import Checkpoint
 
 #: The largest checkpoints of such models have some hundred MB.
 MOST_BYTES = 8 * 2**30

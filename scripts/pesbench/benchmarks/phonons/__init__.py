@@ -28,8 +28,13 @@ from pesbench.records import Record
 PROTOCOL = 1
 MANIFEST = "data/manifests/phonons.csv"
 PUBLISHED = "data/published/deng2025_s3_phonons.csv"
-#: Forces on file that are run beside the models, and their levels of theory.
-REFERENCES = {"phonondb-2018": "PBEsol"}
+#: Forces on file that are run beside the models, and their levels of theory; the first one's cells are the models'.
+REFERENCES = {
+    "phonondb-2018": "PBEsol",
+    "mdr": "PBEsol",
+    "alexandria-pbe": "PBE",
+    "alexandria-pbesol": "PBEsol",
+}
 TABLES = (
     "deng2025_s3_phonons",
     "deng2025_s3_metrics",
@@ -109,14 +114,21 @@ def run(
     pesbench.failures.Failure
         When a stage fails, or the relaxation does not converge.
     """
-    from pesbench.benchmarks.phonons.crystal import cell_values, forces, on_file, read, relax_kept
+    from pesbench.benchmarks.phonons.crystal import (
+        cell_values,
+        forces,
+        on_file,
+        read,
+        read_on_file,
+        relax_kept,
+    )
     from pesbench.benchmarks.phonons.free import free_relaxation
     from pesbench.engine.harmonic import harmonic
     from pesbench.engine.phonons import band_path, save
 
     task = task or {}
     with stage("structure"):
-        file = read(structure, task)
+        file = read_on_file(structure) if calculator is None else read(structure, task)
         path = band_path(file.unitcell, file.primitive_matrix)
     relaxation = None if calculator is None else relax_kept(file, calculator, settings)
     with stage("forces"):

@@ -33,6 +33,13 @@ def read(structure: Path, task: Mapping[str, Any]) -> PhononFile:
     return replace(read_phonon_file(structure), **cells)
 
 
+def read_on_file(structure: Path) -> PhononFile:
+    """Return a database's file, with the cells that its own forces are of."""
+    if not structure.exists():
+        raise Failure("structure", f"{structure}: the database has no such material, or it was not fetched")
+    return read_phonon_file(structure)
+
+
 def relax_kept(file: PhononFile, calculator: Calculator, settings: Settings) -> CrystalRelaxation:
     """Relax with the space group kept, as Loew et al. do."""
     with stage("relaxation"):
