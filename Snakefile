@@ -19,6 +19,7 @@ include: "rules/models.smk"
 include: "rules/sources.smk"
 include: "rules/resources.smk"
 include: "rules/states.smk"
+include: "rules/at_hand.smk"
 include: "rules/references.smk"
 include: "rules/jobs.smk"
 
@@ -30,6 +31,8 @@ for benchmark in RUN["benchmarks"]:
 
 include: "rules/sampling.smk"
 include: "rules/dft.smk"
+include: "rules/corrected.smk"
+include: "rules/effective_temperature.smk"
 include: "rules/tables.smk"
 include: "rules/report.smk"
 include: "rules/checks.smk"

@@ -70,7 +70,7 @@ rule label_slopes:
         environment=environment_ok,
         conformance="results/conformance/{model}.json",
         frames=label_sets,
-        code=package("label_slopes"),
+        code=package("label_slopes", "softening"),
     output:
         table="results/labels/{code}/{sampler}/slopes/{model}.csv",
     log:

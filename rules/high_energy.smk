@@ -1,14 +1,13 @@
-"""High-energy states (Deng et al. 2025, Figs. 5 and 6, S-Figs. 2, 5, 6, 7; MatterSim-MT, Table S3).
+"""High-energy states (Deng et al. 2025, Figs. 5 and 6, S-Figs. 2, 6, 7; MatterSim-MT, Table S3).
 
 INPUTS: merged records of each model and the predictions kept beside them, the published tables, the list of sets.
-OUTPUTS: results/tables/{high_energy_*,mattersim_mt_s3,deng2025_sfig5_*}.csv, results/figures/{deng2025_*,high_energy_*}.
+OUTPUTS: results/tables/{high_energy_*,mattersim_mt_s3}.csv, results/figures/{deng2025_*,high_energy_*}.
 """
 
 
 localrules:
     high_energy_tables,
     high_energy_figures,
-    corrected_surfaces,
 
 
 rule high_energy_tables:
@@ -77,27 +76,3 @@ rule high_energy_figures:
         seed=RUN["seed"],
     script:
         "../scripts/high_energy_figures.py"
-
-
-rule corrected_surfaces:
-    """Correct the surface energies with one label of each bulk (S-Fig. 5); made when asked for by name."""
-    input:
-        surfaces=naming.table("deng2025_s1_surfaces"),
-        records=merged("high_energy"),
-        code=package(
-            "corrected_surfaces", "correction", "engine/predictions", "metrics"
-        ),
-    output:
-        table="results/tables/deng2025_sfig5_surfaces.csv",
-        figure=multiext("results/figures/deng2025_sfig5", ".pdf", ".png"),
-    log:
-        "results/logs/high_energy/corrected_surfaces.log",
-    benchmark:
-        "results/benchmarks/high_energy/corrected_surfaces.tsv"
-    conda:
-        "../envs/driver.yaml"
-    params:
-        models=list(MODELS),
-        seed=RUN["seed"],
-    script:
-        "../scripts/corrected_surfaces.py"

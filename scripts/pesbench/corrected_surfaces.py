@@ -2,56 +2,127 @@
 
 A corrected model has the minima of the uncorrected one, and a surface energy is a difference at equal composition, so
 that it is just times c: no slab is relaxed again. Only a relaxation's threshold is that of forces times c.
+
+The one label is a frame of the bulk far from equilibrium, of a public set or of a DFT job of one's own.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
-from pesbench.correction import METHODS, CorrectionError, factor, typical
+from pesbench.correction import METHODS, CorrectionError, factor, fit, typical
 from pesbench.engine.predictions import Predictions
-from pesbench.metrics import bootstrap_interval, mae
-from pesbench.plots import FULL_WIDTH_IN, MODEL_COLORS, MODEL_MARKERS, STYLE, display_name
+from pesbench.metrics import whole_counts
 
 #: A frame whose model forces are smaller than this share of the typical frame's is no high-energy label.
 LEAST_SIZE = 0.5
+#: Labels of DFT jobs, those shipped among them, in the column ``collection``.
+OWN = "hot snapshots"
 COLUMNS = ("row", "mp_id", "formula", "miller", "termination", "model")
+GROUP = ("model", "collection", "method")
+RESAMPLES = 2000
 
 
-def factors(found: Predictions, method: str) -> dict[str, float]:
-    """Return c of one label: of the typical frame, and 2.5, 50, 97.5 % over every other frame that could be one.
+@dataclass(frozen=True)
+class BulkLabels:
+    """A model's answers on the labelled frames of one bulk material.
 
-    That is a frame whose forces, told by the model, are at least half of the typical ones; ``n`` counts them. A crystal
-    near rest says nothing about high-energy states.
+    Attributes
+    ----------
+    material
+        Materials Project id, or the formula where the set says no more.
+    collection
+        Publication of the set, or `OWN`.
+    source
+        File or set that the labels are from.
     """
-    pairs = list(
+
+    model: str
+    material: str
+    collection: str
+    source: str
+    predictions: Predictions
+
+
+def per_material(
+    model: str, found: Predictions, collection: str, sources: Mapping[str, str]
+) -> list[BulkLabels]:
+    """Return predictions cut by material; ``sources`` says of each which file its labels are from."""
+    return [
+        BulkLabels(model, m, collection, sources[m], found.take(np.flatnonzero(found.materials == m)))
+        for m in sorted(set(map(str, found.materials)))
+    ]
+
+
+def _pairs(found: Predictions) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    return list(
         zip(found.split(found.forces_ev_per_ang), found.split(found.forces_dft_ev_per_ang), strict=True)
     )
+
+
+def candidates(found: Predictions, method: str) -> NDArray[np.float64]:
+    """Return c of every frame that could be the one label.
+
+    That is a frame whose forces, told by the model, are at least half of the typical ones. A crystal near rest says
+    nothing about high-energy states.
+    """
+    pairs = _pairs(found)
+    sizes = [float(np.sqrt((model**2).mean())) for model, _ in pairs]
     [chosen] = typical([model for model, _ in pairs])
     values = []
-    sizes = [float(np.sqrt((model**2).mean())) for model, _ in pairs]
     for (model, dft), size in zip(pairs, sizes, strict=True):
         with contextlib.suppress(CorrectionError):
             if size >= LEAST_SIZE * sizes[chosen]:
                 values.append(factor(model, dft, method))
+    return np.array(values)
+
+
+def factors(found: Predictions, method: str, seed: int = 0) -> dict[str, float | str]:
+    """Return c of the typical frame with its interval over atoms, and c over every other frame that could be the label.
+
+    Returns
+    -------
+    dict
+        ``c``, ``c_low``, ``c_high`` (bootstrap 95 %) of frame ``label``; ``choice_low``, ``choice_median``,
+        ``choice_high`` (2.5, 50, 97.5 %) over the ``n`` frames of `candidates`.
+    """
+    pairs = _pairs(found)
+    [chosen] = typical([model for model, _ in pairs])
+    model, dft = pairs[chosen]
+    best = fit([model], [dft], method, seed)
+    values = candidates(found, method)
     low, middle, high = np.quantile(values, [0.025, 0.5, 0.975])
-    best = factor(*pairs[chosen], method)
     return {
-        "c": best,
-        "c_low": float(low),
-        "c_median": float(middle),
-        "c_high": float(high),
+        "label": str(found.ids[chosen]),
+        "c": best.c,
+        "c_low": best.c_low,
+        "c_high": best.c_high,
+        "choice_low": float(low),
+        "choice_median": float(middle),
+        "choice_high": float(high),
         "n": len(values),
     }
 
 
-def corrected_table(surfaces: pd.DataFrame, labels: Mapping[tuple[str, str], Predictions]) -> pd.DataFrame:
+def _matched(
+    surfaces: pd.DataFrame, labels: Sequence[BulkLabels]
+) -> Iterator[tuple[BulkLabels, pd.DataFrame]]:
+    """Yield labels with the finished surfaces of their model and material; labels without surfaces are left out."""
+    finished = surfaces[surfaces["status"] == "ok"]
+    for one in sorted(labels, key=lambda found: (found.model, found.collection, found.material)):
+        same = (finished["mp_id"] == one.material) | (finished["formula"] == one.material)
+        rows = finished[same & (finished["model"] == one.model)].sort_values("row")
+        if not rows.empty:
+            yield one, rows
+
+
+def corrected_table(surfaces: pd.DataFrame, labels: Sequence[BulkLabels], seed: int = 0) -> pd.DataFrame:
     """Return our surface energies before and after correction beside DFT's, for every material that has labels.
 
     Parameters
@@ -59,97 +130,128 @@ def corrected_table(surfaces: pd.DataFrame, labels: Mapping[tuple[str, str], Pre
     surfaces
         The tidy table of surface energies (eV/angstrom^2).
     labels
-        Predictions on labelled bulk frames, by (model, formula).
+        Labelled bulk frames; what has no surface is left out.
 
     Returns
     -------
     pandas.DataFrame
-        One line a (published row, model, method); ``low`` and ``high`` bound 95 % of the choices of the one label.
+        One line a (published row, model, collection, method), with the frame that was the label, where it is from and
+        its level of theory; ``low`` and ``high`` bound 95 % of the choices of the one label.
     """
-    rows = []
-    finished = surfaces[surfaces["status"] == "ok"]
-    for (model, formula), of_material in finished.groupby(["model", "formula"], sort=True):
-        found = labels.get((str(model), str(formula)))
-        for method in METHODS if found is not None else ():
-            assert found is not None
-            c = factors(found, method)
-            for _, line in of_material.sort_values("row").iterrows():
-                rows.append({name: line[name] for name in COLUMNS} | _energies(line, c, method, found))
-    names = [*COLUMNS, "method", "labels_level_of_theory", "n_labels_tried", "c", "gamma_ev_per_ang2"]
+    lines = [
+        {name: line[name] for name in COLUMNS}
+        | _energies(line, factors(one.predictions, method, seed), method, one)
+        for one, rows in _matched(surfaces, labels)
+        for method in METHODS
+        for _, line in rows.iterrows()
+    ]
+    names = [*COLUMNS, "collection", "method", "label", "labels_source", "labels_level_of_theory"]
+    names += ["n_labels_tried", "c", "c_low", "c_high", "gamma_ev_per_ang2"]
     names += [f"gamma_corrected{end}_ev_per_ang2" for end in ("", "_median", "_low", "_high")]
-    return pd.DataFrame(rows, columns=[*names, "dft_ev_per_ang2"])
+    return pd.DataFrame(lines, columns=[*names, "dft_ev_per_ang2"])
 
 
-def _energies(line: pd.Series, c: Mapping[str, float], method: str, found: Predictions) -> dict[str, object]:
+def _energies(
+    line: pd.Series, c: Mapping[str, float | str], method: str, one: BulkLabels
+) -> dict[str, object]:
     gamma = float(line["gamma_ev_per_ang2"])
+    bounds = sorted((float(c["choice_low"]) * gamma, float(c["choice_high"]) * gamma))
     return {
+        "collection": one.collection,
         "method": method,
-        "labels_level_of_theory": " and ".join(sorted({str(level) for level in found.levels})),
+        "label": c["label"],
+        "labels_source": one.source,
+        "labels_level_of_theory": " and ".join(sorted({str(level) for level in one.predictions.levels})),
         "n_labels_tried": c["n"],
-        "c": c["c"],
+        **{name: c[name] for name in ("c", "c_low", "c_high")},
         "gamma_ev_per_ang2": gamma,
-        "gamma_corrected_ev_per_ang2": c["c"] * gamma,
-        "gamma_corrected_median_ev_per_ang2": c["c_median"] * gamma,
-        "gamma_corrected_low_ev_per_ang2": min(c["c_low"], c["c_high"]) * gamma,
-        "gamma_corrected_high_ev_per_ang2": max(c["c_low"], c["c_high"]) * gamma,
+        "gamma_corrected_ev_per_ang2": float(c["c"]) * gamma,
+        "gamma_corrected_median_ev_per_ang2": float(c["choice_median"]) * gamma,
+        "gamma_corrected_low_ev_per_ang2": bounds[0],
+        "gamma_corrected_high_ev_per_ang2": bounds[1],
         "dft_ev_per_ang2": float(line["dft_ev_per_ang2"]),
     }
 
 
-def corrected_figure(table: pd.DataFrame, seed: int, method: str = "least_squares") -> Figure:
-    """Draw model against DFT surface energies before (hollow) and after (filled) the correction, a panel a model.
+def metrics_table(table: pd.DataFrame, labels: Sequence[BulkLabels], seed: int) -> pd.DataFrame:
+    """Return the errors before and after, of each material and of all together.
 
-    Bars hold 95 % of the choices of the label; the point is that of the typical frame.
+    Parameters
+    ----------
+    table
+        Of `corrected_table`, made from the same labels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One line a (model, collection, method, material), and one with ``mp_id`` ``all``. Intervals are bootstrap 95 %:
+        rows of one material are drawn, of all together whole materials, for the surfaces of one share their c.
+        ``random``: mean absolute errors when each material's label is drawn at random among those that could be one.
     """
-    rows = table[table["method"] == method]
-    models = list(dict.fromkeys(rows["model"]))
-    with matplotlib.rc_context(STYLE):
-        width = max(1, min(3, len(models))) * FULL_WIDTH_IN / 2.4
-        figure = Figure(figsize=(width, FULL_WIDTH_IN / 2.2), layout="constrained")
-        axes = figure.subplots(1, max(1, len(models)), squeeze=False)[0]
-        for axis, model in zip(axes, models, strict=False):
-            own = rows[rows["model"] == model]
-            dft, before = own["dft_ev_per_ang2"], own["gamma_ev_per_ang2"]
-            after = own["gamma_corrected_ev_per_ang2"]
-            end = 1.1 * max(float(dft.max()), float(after.max()))
-            axis.plot([0, end], [0, end], color="black")
-            look = {
-                "color": MODEL_COLORS[model],
-                "marker": MODEL_MARKERS[model],
-                "linestyle": "none",
-                "ms": 3.5,
-            }
-            text = f"pretrained, MAE {_told(before, dft, seed)}"
-            axis.plot(dft, before, mfc="none", label=text, **look)
-            spread = [
-                (after - own["gamma_corrected_low_ev_per_ang2"]).clip(lower=0),
-                (own["gamma_corrected_high_ev_per_ang2"] - after).clip(lower=0),
-            ]
-            axis.errorbar(dft, after, spread, fmt="none", ecolor="#BBBBBB", elinewidth=0.5, zorder=1)
-            axis.plot(dft, after, label=f"one label, MAE {_told(after, dft, seed)}", **look)
-            kinds = ", ".join(dict.fromkeys(own["formula"]))
-            axis.set(
-                xlim=(0, end),
-                ylim=(0, end),
-                aspect="equal",
-                title=f"{display_name(model)}\n{kinds}, n = {len(own)}",
-            )
-            axis.legend(loc="upper left", frameon=False)
-        if not models:
-            axes[0].text(0.5, 0.5, "no material has both surfaces and labels", ha="center")
-            axes[0].set_axis_off()
-        figure.supxlabel("DFT surface energy (eV/Å$^2$), as published", fontsize=7.5)
-        figure.supylabel("Model surface energy (eV/Å$^2$)", fontsize=7.5)
-    return figure
+    choices = {(one.model, one.collection, one.material): one.predictions for one in labels}
+    lines = []
+    for group, own in table.groupby(list(GROUP), sort=True):
+        known = dict(zip(GROUP, group, strict=True))
+        parts = [part for _, part in own.groupby("mp_id", sort=True)]
+        tried = [candidates(_labels_of(part, choices), known["method"]) for part in parts]
+        for part, values in zip(parts, tried, strict=True):
+            lines.append(known | _of_one(part) | _errors([part], seed) | _random([part], [values], seed))
+        whole = {"mp_id": "all", "formula": "", "label": "", "c": float("nan")}
+        lines.append(known | whole | _errors(parts, seed) | _random(parts, tried, seed))
+    return whole_counts(pd.DataFrame(lines, columns=list(lines[0]) if lines else [*GROUP, "mp_id"]))
 
 
-def _told(values: pd.Series, dft: pd.Series, seed: int) -> str:
-    bounds = bootstrap_interval(mae, values.to_numpy(), dft.to_numpy(), seed=seed)
-    return f"{mae(values.to_numpy(), dft.to_numpy()):.4f} ({bounds.low:.4f} to {bounds.high:.4f})"
+def _labels_of(part: pd.DataFrame, choices: Mapping[tuple[str, str, str], Predictions]) -> Predictions:
+    first = part.iloc[0]
+    known = first["model"], first["collection"]
+    by_id = choices.get((*known, first["mp_id"]))
+    return by_id if by_id is not None else choices[(*known, first["formula"])]
 
 
-def labels_by_formula(runs: Iterable[tuple[str, Predictions]]) -> dict[tuple[str, str], Predictions]:
-    """Return predictions by (model, material) for sets of a single material, of (model, predictions)."""
+def _of_one(part: pd.DataFrame) -> dict[str, object]:
+    return {name: part[name].iloc[0] for name in ("mp_id", "formula", "label", "c")}
+
+
+def _errors(parts: Sequence[pd.DataFrame], seed: int) -> dict[str, float]:
+    """Return the errors before and after of some materials, the change, and their bootstrap intervals."""
+    rows = pd.concat(parts)
+    dft = rows["dft_ev_per_ang2"].to_numpy()
+    before, after = (np.abs(rows[f"gamma{end}_ev_per_ang2"].to_numpy() - dft) for end in ("", "_corrected"))
+    blocks = [len(part) for part in parts] if len(parts) > 1 else [1] * len(rows)
+    values = {"mae_before": before, "mae_after": after, "mae_change": after - before}
+    found: dict[str, float] = {"n_surfaces": len(rows), "n_materials": len(parts)}
+    for name, errors in values.items():
+        low, high = _interval(errors, blocks, seed)
+        found |= {
+            f"{name}{end}_ev_per_ang2": v for end, v in (("", errors.mean()), ("_low", low), ("_high", high))
+        }
+    return found | {"share_improved": float((after < before).mean())}
+
+
+def _interval(errors: NDArray[np.float64], blocks: Sequence[int], seed: int) -> tuple[float, float]:
+    """Return the percentile bootstrap 95 % interval of a mean, whole blocks being drawn; NaN for a single one."""
+    if len(blocks) < 2:
+        return float("nan"), float("nan")
+    sums = np.array([part.sum() for part in np.split(errors, np.cumsum(blocks)[:-1])])
+    drawn = np.random.default_rng(seed).integers(0, len(blocks), size=(RESAMPLES, len(blocks)))
+    low, high = np.quantile(sums[drawn].sum(axis=1) / np.array(blocks)[drawn].sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _random(
+    parts: Sequence[pd.DataFrame], tried: Sequence[NDArray[np.float64]], seed: int
+) -> dict[str, float]:
+    """Return 2.5, 50 and 97.5 % of the error after, each material's label being drawn at random."""
+    generator = np.random.default_rng(seed)
+    rows = pd.concat(parts)
+    drawn = np.concatenate(
+        [np.tile(generator.choice(c, RESAMPLES), (len(p), 1)) for p, c in zip(parts, tried, strict=True)]
+    )
+    gamma, dft = (rows[f"{name}_ev_per_ang2"].to_numpy()[:, None] for name in ("gamma", "dft"))
+    low, middle, high = np.quantile(np.abs(drawn * gamma - dft).mean(axis=0), [0.025, 0.5, 0.975])
     return {
-        (model, str(found.materials[0])): found for model, found in runs if len(set(found.materials)) == 1
+        "n_labels_tried": sum(map(len, tried)),
+        "mae_random_median_ev_per_ang2": float(middle),
+        "mae_random_low_ev_per_ang2": float(low),
+        "mae_random_high_ev_per_ang2": float(high),
     }

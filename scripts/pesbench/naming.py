@@ -105,3 +105,13 @@ def dft_folder(code: str, frame: str) -> str:
 def label_slopes(code: str, sampler: str, model: str) -> str:
     """Slopes of one model's forces against a DFT code's, one row a material."""
     return f"{RESULTS}/labels/{code}/{sampler}/slopes/{model}.csv"
+
+
+def shipped_labels(material: str) -> str:
+    """Shipped DFT labels of one material's hot snapshots, extended XYZ."""
+    return f"data/labels/gpaw_hot_{material}.extxyz"
+
+
+def label_answers(model: str) -> str:
+    """One model's answers on the labels of hot snapshots that are at hand."""
+    return f"{RESULTS}/labels/answers/{model}.npz"

@@ -14,7 +14,6 @@ from ase.calculators.emt import EMT
 
 from pesbench.benchmarks import high_energy
 from pesbench.benchmarks.high_energy import KEPT, MANIFEST, Settings, errors, run, score, tables
-from pesbench.corrected_surfaces import corrected_table, factors
 from pesbench.engine.predictions import predict, read_predictions
 from pesbench.errors import PesbenchError
 from pesbench.failures import Failure
@@ -263,7 +262,7 @@ def test_nothing_run_gives_tables_without_numbers(tmp_path: Path, monkeypatch: p
     assert all(frame.empty for frame in [tables({}, {}, 0)["high_energy_softening"]])
 
 
-# ------------------------------------------------------------------ figures, surfaces
+# ------------------------------------------------------------------ figures
 
 
 def answers_of(results: dict[str, list[Record]]) -> dict[str, dict]:
@@ -291,17 +290,6 @@ def test_distributions_count_materials(results: dict[str, list[Record]]) -> None
     [axis] = figure.axes
     assert "3 materials, 100% below 1, median 0.80" in axis.get_title(loc="left")
     assert sum(patch.get_height() for patch in axis.patches) == 3
-
-
-def test_surface_energies_are_scaled_by_the_typical_label(results: dict[str, list[Record]]) -> None:
-    found = answers_of(results)["mlearn-Cu"]["chgnet-0.3.0"]
-    line = {"row": 7, "mp_id": "mp-30", "formula": "Cu", "miller": "[1, 1, 1]", "termination": "t1"}
-    line |= {"model": "chgnet-0.3.0", "gamma_ev_per_ang2": 0.05, "dft_ev_per_ang2": 0.08, "status": "ok"}
-    rows = [line, {**line, "formula": "Pt"}, {**line, "row": 8, "status": "failed"}]
-    frame = corrected_table(pd.DataFrame(rows), {("chgnet-0.3.0", "Cu"): found})
-    assert list(frame["method"]) == ["least_squares", "slope"] and set(frame["row"]) == {7}
-    assert frame["gamma_corrected_ev_per_ang2"].to_numpy() == pytest.approx(0.05 / 0.8, abs=1e-6)
-    assert factors(found, "slope")["n"] == 12
 
 
 # ------------------------------------------------------------------ the manifest

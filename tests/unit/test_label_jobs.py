@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.emt import EMT
@@ -138,9 +139,30 @@ def test_the_slope_of_a_scaled_model_is_its_scale(
     [row] = slopes(Soft(), [FRAMES, tmp_path / "none.extxyz"])
     assert row.slope == pytest.approx(0.8, abs=1e-6)
     assert (row.material, row.formula, row.frames, row.components) == ("mp-30", "Cu", 3, 72)
+    assert (row.slope_low, row.slope_high) == pytest.approx((0.8, 0.8), abs=1e-6), "no scatter, no interval"
     assert row.mae_ev_per_ang > 0.01 and "0.800" in as_text([row], "soft")
     write_csv(tmp_path / "t.csv", [row], "soft")
     assert (tmp_path / "t.csv").read_text().splitlines()[1].startswith("soft,mp-30,Cu,3,72,0.800000,")
+
+
+def test_the_interval_of_a_slope_holds_the_scatter_of_the_atoms(
+    sampled: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pesbench.dft.label.label", Code({}))
+    label_frames(JOB, sampled, RECORDS, FRAMES)
+    widths = []
+    for noise in (0.05, 0.5):
+
+        class Noisy(EMT):
+            def get_forces(self, atoms: Atoms, noise: float = noise):
+                return super().get_forces(atoms) + noise * np.random.default_rng(1).normal(
+                    size=(len(atoms), 3)
+                )
+
+        [row] = slopes(Noisy(), [FRAMES])
+        assert row.slope_low < row.slope < row.slope_high
+        widths.append(row.slope_high - row.slope_low)
+    assert widths[1] == pytest.approx(10 * widths[0], rel=0.3)
 
 
 @pytest.mark.parametrize(
