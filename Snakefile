@@ -31,6 +31,7 @@ for benchmark in RUN["benchmarks"]:
 
 include: "rules/sampling.smk"
 include: "rules/dft.smk"
+include: "rules/label_times.smk"
 include: "rules/corrected.smk"
 include: "rules/effective_temperature.smk"
 include: "rules/tables.smk"

@@ -20,6 +20,14 @@ def bulk_label_digests(wildcards):
     return {path: file_digest(Path(path)) for path in bulk_labels().values()}
 
 
+def label_records(wildcards):
+    """The records of the labels of every material of one sampler."""
+    return [
+        naming.chunk_records("labels", wildcards.code, f"{wildcards.sampler}-{m}")
+        for m in sampled_materials(wildcards.sampler)
+    ]
+
+
 def temperature_job(wildcards):
     """What the job of one set's effective temperatures is told, as JSON; a frame of the set is a material of it."""
     its = benchmark_module("effective_temperature")

@@ -94,6 +94,7 @@ def sampled(sampler):
 
 
 def slope_tables(sampler):
-    """One table of slopes a model, for the code that the configuration names."""
+    """One table of slopes a model, and one of times, for the code that the configuration names."""
     code = RUN["dft"]["code"]
-    return [naming.label_slopes(code, sampler, model) for model in MODELS]
+    times = naming.label_times(code, sampler)
+    return [*(naming.label_slopes(code, sampler, model) for model in MODELS), times]

@@ -107,6 +107,11 @@ def label_slopes(code: str, sampler: str, model: str) -> str:
     return f"{RESULTS}/labels/{code}/{sampler}/slopes/{model}.csv"
 
 
+def label_times(code: str, sampler: str) -> str:
+    """What the sampling and the labels of every material took."""
+    return f"{RESULTS}/labels/{code}/{sampler}/times.csv"
+
+
 def shipped_labels(material: str) -> str:
     """Shipped DFT labels of one material's hot snapshots, extended XYZ."""
     return f"data/labels/gpaw_hot_{material}.extxyz"

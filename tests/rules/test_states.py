@@ -26,6 +26,7 @@ def test_hot_labels_are_planned_for_every_material_and_model(unbuilt: Any) -> No
         "sample_states": 8,
         "label_states": 8,
         "label_slopes": 2,
+        "label_times": 1,
         "hot_labels": 1,
     }
 
