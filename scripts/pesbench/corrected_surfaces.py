@@ -185,8 +185,10 @@ def metrics_table(table: pd.DataFrame, labels: Sequence[BulkLabels], seed: int) 
     -------
     pandas.DataFrame
         One line a (model, collection, method, material), and one with ``mp_id`` ``all``. Intervals are bootstrap 95 %:
-        rows of one material are drawn, of all together whole materials, for the surfaces of one share their c.
+        rows of one material are drawn; of all together whole materials, for the surfaces of one share their c.
         ``random``: mean absolute errors when each material's label is drawn at random among those that could be one.
+        ``others_c``: each material takes the mean c of the others, and no label of its own. ``best_c``: the c that
+        suits its surfaces best, known in hindsight; no factor does better.
     """
     choices = {(one.model, one.collection, one.material): one.predictions for one in labels}
     lines = []
@@ -195,9 +197,10 @@ def metrics_table(table: pd.DataFrame, labels: Sequence[BulkLabels], seed: int) 
         parts = [part for _, part in own.groupby("mp_id", sort=True)]
         tried = [candidates(_labels_of(part, choices), known["method"]) for part in parts]
         for part, values in zip(parts, tried, strict=True):
-            lines.append(known | _of_one(part) | _errors([part], seed) | _random([part], [values], seed))
+            one = _of_one(part) | _errors([part], seed) | _random([part], [values], seed) | _controls([part])
+            lines.append(known | one)
         whole = {"mp_id": "all", "formula": "", "label": "", "c": float("nan")}
-        lines.append(known | whole | _errors(parts, seed) | _random(parts, tried, seed))
+        lines.append(known | whole | _errors(parts, seed) | _random(parts, tried, seed) | _controls(parts))
     return whole_counts(pd.DataFrame(lines, columns=list(lines[0]) if lines else [*GROUP, "mp_id"]))
 
 
@@ -255,3 +258,29 @@ def _random(
         "mae_random_low_ev_per_ang2": float(low),
         "mae_random_high_ev_per_ang2": float(high),
     }
+
+
+def _controls(parts: Sequence[pd.DataFrame]) -> dict[str, float]:
+    """Return the errors without any label of the material itself, and with the best factor there is."""
+    c = np.array([float(part["c"].iloc[0]) for part in parts])
+    others = (c.sum() - c) / (len(c) - 1) if len(c) > 1 else np.full(1, np.nan)
+    return {
+        "mae_others_c_ev_per_ang2": _scaled_error(parts, others),
+        "mae_best_c_ev_per_ang2": _scaled_error(parts, [_best(part) for part in parts]),
+    }
+
+
+def _scaled_error(parts: Sequence[pd.DataFrame], factors_of: Sequence[float] | NDArray[np.float64]) -> float:
+    errors = [
+        np.abs(c * part["gamma_ev_per_ang2"] - part["dft_ev_per_ang2"])
+        for part, c in zip(parts, factors_of, strict=True)
+    ]
+    return float(np.concatenate(errors).mean())
+
+
+def _best(part: pd.DataFrame) -> float:
+    """Return the factor of least mean absolute error: a median of DFT over model, weighted by the model's energies."""
+    gamma, dft = (part[f"{name}_ev_per_ang2"].to_numpy() for name in ("gamma", "dft"))
+    order = np.argsort(dft / gamma)
+    total = np.cumsum(gamma[order])
+    return float((dft / gamma)[order][np.searchsorted(total, total[-1] / 2)])

@@ -118,6 +118,33 @@ def test_a_random_label_is_a_gamble_between_the_labels(surfaces: pd.DataFrame) -
     assert line["mae_random_high_ev_per_ang2"] == pytest.approx(0.1, abs=1e-6), "c of 2.5 doubles them"
 
 
+def test_controls_are_the_others_c_and_the_best_there_is(
+    surfaces: pd.DataFrame, labels: list[BulkLabels]
+) -> None:
+    """Copper's c is 1.25 and gold's 2; gold's surfaces need none."""
+    metrics = metrics_table(corrected_table(surfaces, labels), labels, 0)
+    whole = metrics[(metrics["mp_id"] == "all") & (metrics["method"] == "slope")].iloc[0]
+    swapped = [2 * 0.8 * dft - dft for dft in (0.08, 0.10, 0.12)] + [1.25 * 0.05 - 0.05]
+    assert whole["mae_others_c_ev_per_ang2"] == pytest.approx(np.mean(swapped), abs=1e-6)
+    assert whole["mae_best_c_ev_per_ang2"] == pytest.approx(0.0, abs=1e-9)
+    one = metrics[metrics["mp_id"] == "mp-30"].iloc[0]
+    assert np.isnan(one["mae_others_c_ev_per_ang2"])
+
+
+def test_no_factor_beats_the_best(labels: list[BulkLabels]) -> None:
+    generator = np.random.default_rng(3)
+    dft = generator.uniform(0.02, 0.2, size=6)
+    rows = [
+        surface(n, "mp-30", "Cu", d * k, d)
+        for n, (d, k) in enumerate(zip(dft, generator.uniform(0.4, 1.2, 6), strict=True))
+    ]
+    table = corrected_table(pd.DataFrame(rows), labels)
+    best = metrics_table(table, labels, 0).iloc[0]["mae_best_c_ev_per_ang2"]
+    gamma = np.array([row["gamma_ev_per_ang2"] for row in rows])
+    tried = [np.abs(c * gamma - dft).mean() for c in np.linspace(0.5, 3.0, 2501)]
+    assert best <= min(tried) + 1e-12 and best == pytest.approx(min(tried), abs=1e-4)
+
+
 def test_the_interval_of_c_grows_with_the_noise_of_the_label() -> None:
     widths = []
     for noise in (0.0, 0.05, 0.4):
