@@ -59,6 +59,9 @@ def _parity(axis: Axes, own: pd.DataFrame, line: pd.Series, model: str, collecti
     axis.plot(dft, before, mfc="none", label=f"pretrained, MAE {_told(line, 'mae_before')}", **look)
     axis.vlines(dft, low, high, color="#BBBBBB", linewidth=0.5, zorder=1)
     axis.plot(dft, after, label=f"one label, MAE {_told(line, 'mae_after')}", **look)
+    if pd.notna(line["mae_others_c_ev_per_ang2"]):
+        told = f"mean $c$ of the others instead, MAE {line['mae_others_c_ev_per_ang2']:.4f}"
+        axis.plot([], [], linestyle="none", label=told)
     counts = f"{line['n_surfaces']} surfaces of {line['n_materials']} materials"
     theory = ", ".join(sorted(set(own["labels_level_of_theory"])))
     axis.set(

@@ -197,6 +197,7 @@ def test_the_figure_tells_errors_counts_and_materials(
     assert "4 surfaces of 2 materials" in left.get_title() and "PBE (GPAW)" in left.get_title()
     told = [text.get_text() for text in left.get_legend().get_texts()]
     assert told[0].startswith("pretrained, MAE 0.0150 (") and told[1].startswith("one label, MAE 0.0125 (")
+    assert told[2] == "mean $c$ of the others instead, MAE 0.0481"
     assert "eV/Å" in left.get_xlabel() and "eV/Å" in right.get_xlabel()
     names = [text.get_text() for text in right.get_yticklabels()]
     assert names == ["Au ($n$ = 1, $c$ = 2.00)", "Cu ($n$ = 3, $c$ = 1.25)"]
