@@ -6,7 +6,6 @@ OUTPUTS: results/labels/answers/<model>.npz, results/tables/deng2025_sfig5_*.csv
 
 
 localrules:
-    label_answers,
     corrected_surfaces,
 
 
