@@ -30,6 +30,7 @@ rule model_chunk:
     resources:
         mem_mb=chunk_memory_mb,
         runtime=chunk_minutes,
+        attempt=lambda wildcards, attempt: attempt,
     params:
         python=python,
         job=chunk_job,
@@ -37,7 +38,7 @@ rule model_chunk:
         inputs=chunk_inputs,
         protocol=lambda wildcards: BENCHMARKS[wildcards.benchmark].PROTOCOL,
     shell:
-        "{params.python} scripts/run_chunk.py {params.job:q} {output.records} 2>&1 | tee -a {log}"
+        "{params.python} scripts/run_chunk.py {params.job:q} {output.records} --attempt {resources.attempt} 2>&1 | tee -a {log}"
 
 
 rule material:

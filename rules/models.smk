@@ -76,8 +76,9 @@ rule conformance:
     params:
         python=python,
         entry=entry_digest,
+        device=RUN["jobs"]["device"],
     shell:
-        "{params.python} scripts/check_conformance.py {wildcards.model} {output.result} 2>&1 | tee {log}"
+        "{params.python} scripts/check_conformance.py {wildcards.model} {output.result} --device {params.device} 2>&1 | tee {log}"
 
 
 rule prove_models:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pesbench.errors import PesbenchError
 from pesbench.files import write_atomic
+from pesbench.gpus import own_gpu
 from pesbench.models.conformance import check, load_structures, milliseconds_per_atom, require
 from pesbench.models.loaders import load_model, set_threads
 from pesbench.models.registry import load_registry
@@ -26,16 +27,17 @@ def main() -> int:
     try:
         set_threads(1)
         entry = load_registry(args.registry).get(args.model)
-        model = load_model(entry, args.device)
-        structures = load_structures(args.structures)
-        result = check(model, entry, structures)
-        require(result)
-        cost = milliseconds_per_atom(model, structures[result.differences[0].structure])
+        with own_gpu(args.device):
+            model = load_model(entry, args.device)
+            structures = load_structures(args.structures)
+            result = check(model, entry, structures)
+            require(result)
+            cost = milliseconds_per_atom(model, structures[result.differences[0].structure])
+        kept = {**result.as_dict(), "device": model.device, "milliseconds_per_atom": cost}
+        write_atomic(args.output, json.dumps(kept, indent=1) + "\n")
     except PesbenchError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    kept = {**result.as_dict(), "device": model.device, "milliseconds_per_atom": cost}
-    write_atomic(args.output, json.dumps(kept, indent=1) + "\n")
     worst = result.worst
     print(
         f"{args.model}: conformant in {len(result.differences)} numbers; "

@@ -23,6 +23,7 @@ def main() -> int:
     parser.add_argument(
         "--on-file", action="store_true", help="a reference: its forces are on file, no model runs"
     )
+    parser.add_argument("--attempt", type=int, default=1, help="each one after the first halves the batches")
     arguments = parser.parse_args()
     job = Job(**json.loads(arguments.job))
     os.environ["OMP_NUM_THREADS"] = str(job.threads)
@@ -35,7 +36,9 @@ def main() -> int:
         from pesbench.models.loaders import load_model, set_threads
 
         set_threads(job.threads)
-        return load_model(entry, device=job.device)
+        model = load_model(entry, device=job.device)
+        model.calculator.halve_batches(arguments.attempt - 1)
+        return model
 
     try:
         with own_gpu(job.device):

@@ -75,7 +75,8 @@ def run(structure, task, calculator, settings):
 
     with open("calls.log", "a") as calls:
         gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "none")
-        calls.write(f"{structure.stem} {gpu} {os.environ.get('SLURM_JOB_ID', 'none')}\\n")
+        job, batch = os.environ.get("SLURM_JOB_ID", "none"), calculator.batch_atoms
+        calls.write(f"{structure.stem} {gpu} {job} {batch}\\n")
     held = b"x" * (task["mb"] * 2**20)
     time.sleep(task["seconds"])
     atoms = bulk("Cu")

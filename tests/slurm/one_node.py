@@ -156,7 +156,7 @@ class OneNode:
         with open(self.folder / f"{name}.out", "ab") as log:
             self.daemons[name] = subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
 
-    def _wait(self, true: Callable[[], object], problem: str, seconds: float = 30) -> None:
+    def _wait(self, true: Callable[[], object], problem: str, seconds: float = 120) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             if time.monotonic() > deadline:

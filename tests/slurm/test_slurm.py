@@ -99,7 +99,7 @@ class Run:
                 stdout=log, stderr=log, start_new_session=True,
             )  # fmt: skip
 
-    def finish(self, seconds: float = 300) -> None:
+    def finish(self, seconds: float = 900) -> None:
         """Wait for the driver; it must succeed."""
         assert self.process is not None
         try:
@@ -118,12 +118,16 @@ class Run:
     def log(self) -> str:
         return (self.root / "driver.log").read_text()
 
+    def lines(self) -> list[list[str]]:
+        """Return material, GPU, Slurm job and batch (atoms) of each start of a material, in order."""
+        path = self.root / "calls.log"
+        return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+
     def calls(self) -> list[str]:
         """Return the materials that were begun, in order."""
-        path = self.root / "calls.log"
-        return [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []
+        return [line[0] for line in self.lines()]
 
-    def wait_for(self, true: Callable[[], object], seconds: float = 180) -> None:
+    def wait_for(self, true: Callable[[], object], seconds: float = 600) -> None:
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, self.log()[-6000:]
@@ -162,6 +166,32 @@ def reference(node: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert EXPECTED[0].count(",ok,") == MATERIALS
 
 
+def test_the_whole_small_workflow_goes_through_slurm(node: Any, workflow: Any, finished_once: Any) -> None:
+    """Every rule of the EMT run: proof and chunks in Slurm, the chunks with a GPU; its tables are the local run's."""
+    (workflow.root / "site").mkdir()
+    (workflow.root / "site/config.yaml").write_text(SITE)
+    before = set(node.jobs("all"))
+    profiles = ("--profile", "cluster", "--workflow-profile", "site")
+    # The profile says how many jobs run at one time.
+    words = [word for word in workflow.command(*profiles) if word not in ("--cores", "1")]
+    done = subprocess.run(
+        words, cwd=workflow.root, env=workflow.environment(),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:]
+    told = [node.call("scontrol", "show", "job", name) for name in sorted(set(node.jobs("all")) - before)]
+    assert len(told) == 3 and all("JobState=COMPLETED" in text for text in told), "one proof, two chunks"
+    assert sum("TresPerNode=gres:gpu:1" in text and "Partition=gpu" in text for text in told) == 2
+    assert outputs(workflow.root) == outputs(finished_once.root)
+    assert (workflow.root / "results/report/index.html").stat().st_size > 100_000
+
+
+def outputs(root: Path) -> dict[str, bytes]:
+    """Return the bytes of every table and figure."""
+    paths = [path for name in ("tables", "figures") for path in (root / "results" / name).iterdir()]
+    return {path.name: path.read_bytes() for path in paths}
+
+
 def test_a_run_through_slurm_makes_the_local_table_with_a_gpu_a_job(node: Any, tmp_path: Path) -> None:
     run = Run(tmp_path / "workflow")
     run.start()
@@ -177,25 +207,32 @@ def test_a_run_through_slurm_makes_the_local_table_with_a_gpu_a_job(node: Any, t
     assert line[:2] == ["synthetic", "emt-0"] and int(line[6]) >= 1, f"no job is seen at work: {live}"
     run.finish()
     run.check(interrupted=0)
-    gpus = {line.split()[1] for line in (run.root / "calls.log").read_text().splitlines()}
+    gpus = {line[1] for line in run.lines()}
     assert gpus and gpus <= {"0", "1"}, "each job sees the one GPU that Slurm gave it"
     assert list((run.root / "results/logs/slurm").rglob("*.log"))
 
 
 def test_too_little_memory_is_asked_for_again_with_more(node: Any, tmp_path: Path) -> None:
+    """And a model that takes several structures at once takes half as many in the second attempt."""
     run = Run(tmp_path / "workflow", {4: (6.0, 700)})
+    one = "return Loaded(evaluate, frozenset(parameters), sum(len(values) for values in parameters.values())"
+    loaders = run.root / "scripts/pesbench/models/loaders.py"
+    assert loaders.read_text().count(f"{one})") == 1
+    many = f"{one}, lambda many: [evaluate(atoms) for atoms in many])"
+    loaders.write_text(loaders.read_text().replace(f"{one})", many))
     run.start()
     run.finish()
     run.check(interrupted=2)
     states = Counter(node.ended())
-    assert run.calls().count("s-000004") >= 2, f"it was never killed: {states}"
+    batches = [line[3] for line in run.lines() if line[0] == "s-000004"]
+    assert batches[:2] == ["64", "32"], f"it was never killed ({states}), or its batches not halved: {batches}"
 
 
 def test_too_little_time_is_asked_for_again_with_more(node: Any, tmp_path: Path) -> None:
     """Slurm counts minutes: three materials of 45 s in one; the second attempt goes on behind the first material."""
     run = Run(tmp_path / "workflow", dict.fromkeys((1, 8, 9), (45.0, 0)), runtime_min=1)
     run.start()
-    run.finish(600)
+    run.finish()
     run.check(interrupted=3)
     assert "TIMEOUT" in node.ended()
 

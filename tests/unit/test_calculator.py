@@ -69,6 +69,17 @@ def test_short_memory_halves_the_batches_for_good_and_loses_nothing() -> None:
     assert memory.asked.count(8) == 1, "the limit is remembered"
 
 
+def test_each_attempt_after_the_first_halves_the_batches() -> None:
+    memory = Memory(10**6)
+    model = calculator(memory, 16)
+    model.halve_batches(0)
+    assert len(list(model.evaluations_of(rattled(16)))) == 16 and memory.asked == [8, 8]
+    model.halve_batches(2)
+    assert len(list(model.evaluations_of(rattled(3)))) == 3 and memory.asked[2:] == [2, 1]
+    model.halve_batches(9)
+    assert len(list(model.evaluations_of(rattled(2)))) == 2 and memory.asked[4:] == [1, 1]
+
+
 def test_one_structure_that_does_not_fit_is_the_machine_s_failure() -> None:
     model = calculator(Memory(atoms=1), 16)
     with pytest.raises(RuntimeError, match="out of memory"):

@@ -117,6 +117,10 @@ class PesCalculator(Calculator):
         for many in self._batches(structures):
             yield from self._in_memory(many)
 
+    def halve_batches(self, times: int) -> None:
+        """Halve the limit of a batch so many times: an earlier attempt may have been killed for its memory."""
+        self.batch_atoms >>= times
+
     def _batches(self, structures: Iterable[Atoms]) -> Iterator[list[Atoms]]:
         many: list[Atoms] = []
         for atoms in structures:
