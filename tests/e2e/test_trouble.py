@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import random
 import shutil
@@ -182,6 +183,46 @@ def test_a_job_says_that_its_folder_is_read_only(workflow: Any) -> None:
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith("error: results/surfaces/emt/journal/000.jsonl: cannot be written (Read-only")
+
+
+#: Runs a workflow on a disk with so much room, makes room, runs it again, and keeps what is then there.
+FULL = """
+mount -t tmpfs -o size=400k tmpfs results
+head -c $(((400 - $1) * 1024)) /dev/zero > results/ballast
+$2 > first.log 2>&1
+echo $? > code
+rm results/ballast
+mkdir kept
+cat results/surfaces/emt/journal/*.jsonl > kept/journal 2> kept/none
+set -e
+$2 --rerun-incomplete > second.log 2>&1
+cp -r results/surfaces results/conformance kept
+"""
+
+
+@pytest.mark.usefixtures("mountable")
+@pytest.mark.parametrize(
+    ("room_kb", "what"),
+    [(0, "results/plan.json"), (4, "conformance/emt.json"), (20, "journal/"), (36, "chunks/")],
+)
+def test_a_disk_that_fills_is_one_message_and_costs_nothing(
+    workflow: Any, finished_once: Any, room_kb: int, what: str
+) -> None:
+    (workflow.root / "results").mkdir()
+    words = " ".join(workflow.command("results/surfaces/emt/records.jsonl"))
+    subprocess.run(
+        ["unshare", "--mount", "sh", "-c", FULL, "sh", str(room_kb), words],
+        cwd=workflow.root, env=workflow.environment(), check=True, timeout=300,
+    )  # fmt: skip
+    said = (workflow.root / "first.log").read_text()
+    assert (workflow.root / "code").read_text() != "0\n"
+    [line] = [line for line in said.splitlines() if "no space left on the device" in line]
+    assert what in line and "make room and rerun" in line and "Traceback" not in said, said
+    complete = (workflow.root / "kept/journal").read_text().split("\n")[:-1]
+    lines = (workflow.root / "kept/surfaces/emt/records.jsonl").read_text().splitlines()
+    assert set(complete) <= set(lines), "what was finished is not computed again"
+    found = {r["id"]: (r["values"], r["digests"]) for r in (json.loads(line)["record"] for line in lines)}
+    assert found == {name: (r["values"], r["digests"]) for name, r in finished_once.records().items()}
 
 
 def test_a_second_driver_is_turned_away_and_harms_nothing(workflow: Any) -> None:

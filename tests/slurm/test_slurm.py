@@ -225,7 +225,9 @@ def test_too_little_memory_is_asked_for_again_with_more(node: Any, tmp_path: Pat
     run.check(interrupted=2)
     states = Counter(node.ended())
     batches = [line[3] for line in run.lines() if line[0] == "s-000004"]
-    assert batches[:2] == ["64", "32"], f"it was never killed ({states}), or its batches not halved: {batches}"
+    assert batches[:2] == ["64", "32"], (
+        f"it was never killed ({states}), or its batches not halved: {batches}"
+    )
 
 
 def test_too_little_time_is_asked_for_again_with_more(node: Any, tmp_path: Path) -> None:
