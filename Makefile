@@ -62,13 +62,18 @@ archive: $(DRIVER).ok  ## one archive of the finished run, to be deposited: resu
 verify: $(DRIVER).ok  ## rebuild tables and figures from ARCHIVE alone, compare bytes
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" $(DRIVER)/bin/python scripts/verify_archive.py "$(ARCHIVE)"
 
-bench: $(DRIVER).ok  ## what surfaces, phonons and planning cost: time, share in the model, evaluations, one thread
-	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake .venvs/chgnet.ok .venvs/sevennet.ok --cores $(CORES) --quiet all
-	@for pair in chgnet:chgnet-0.3.0 sevennet:sevennet-0; do OMP_NUM_THREADS=1 \
-		.venvs/$${pair%%:*}/bin/python scripts/bench.py $${pair##*:} mp-30 mp-1138 mp-149 || exit 1; done
+# ENVIRONMENT:MODEL, the models that `make bench` measures.
+BENCH ?= chgnet:chgnet-0.3.0 sevennet:sevennet-0
+bench: $(DRIVER).ok  ## what models, phonons and planning cost: results/bench (BENCH="mace:mace-mp-0-small" for others)
+	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake \
+		$(sort .venvs/chgnet.ok $(foreach pair,$(BENCH),.venvs/$(firstword $(subst :, ,$(pair))).ok)) --cores $(CORES) --quiet all
+	@rm -rf results/bench/throughput
+	@for pair in $(BENCH); do OMP_NUM_THREADS=1 \
+		.venvs/$${pair%%:*}/bin/python scripts/bench.py results/bench $${pair##*:} || exit 1; done
+	@$(DRIVER)/bin/python scripts/bench.py results/bench
 	@OMP_NUM_THREADS=1 .venvs/chgnet/bin/python scripts/bench_phonons.py chgnet-0.3.0 \
 		$(foreach id,1265 2657 2667 2691 2697 2741 5967 661 804,data/prototypes/mp-$(id).yaml)
-	@OMP_NUM_THREADS=1 $(DRIVER)/bin/python tests/scale/flat.py
+	@OMP_NUM_THREADS=1 $(DRIVER)/bin/python tests/scale/flat.py results/bench
 	@$(DRIVER)/bin/python tests/scale/bench_driver.py results/bench
 
 slurm: $(DRIVER).ok  ## the workflow through a real Slurm of one node, which it starts (as root, from Debian's packages; 10 min)

@@ -84,7 +84,7 @@ class PesCalculator(Calculator):
     ) -> None:
         super().__init__()
         self.model_name, self.elements = name, elements
-        self.evaluations, self.seconds = 0, 0.0
+        self.evaluations, self.atoms_seen, self.seconds = 0, 0, 0.0
         self.batch_atoms = BATCH_ATOMS[device] if evaluate_many else 0
         self._evaluate = evaluate
         self._evaluate_many = evaluate_many or (lambda many: [evaluate(atoms) for atoms in many])
@@ -157,6 +157,7 @@ class PesCalculator(Calculator):
         finally:
             self.seconds += time.monotonic() - started
         self.evaluations += len(many)
+        self.atoms_seen += sum(map(len, many))
         return [self._checked(result, atoms) for result, atoms in zip(results, many, strict=True)]
 
     def _checked(self, result: Evaluation, atoms: Atoms) -> Evaluation:
