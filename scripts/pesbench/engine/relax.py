@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms, units
@@ -33,6 +33,21 @@ PATIENCE = 15
 MAX_VOLUME_RATIO = 2.0
 # Two atoms closer than this share of the sum of their covalent radii have fused.
 FUSED = 0.5
+
+
+class OnceFilter(FrechetCellFilter):
+    """ASE's filter, its forces computed once a geometry: optimizers ask up to three times, a logarithm each time."""
+
+    def __init__(self, atoms: Atoms, **options: Any) -> None:
+        super().__init__(atoms, **options)
+        self._known: tuple[Any, NDArray[np.float64]] | None = None
+
+    def get_forces(self, **options: Any) -> NDArray[np.float64]:
+        """Return the generalized forces (n_atoms + 3, 3), as ASE's filter does."""
+        where = (self.atoms.positions.tobytes(), self.atoms.cell.array.tobytes(), options)
+        if self._known is None or self._known[0] != where:
+            self._known = where, super().get_forces(**options)
+        return self._known[1].copy()
 
 
 @dataclass(frozen=True)
@@ -88,7 +103,7 @@ def relax(
     work.calc = calculator
     if relax_cell and keep_symmetry:
         work.set_constraint(FixSymmetry(work, symprec=1e-3))
-    target = FrechetCellFilter(work) if relax_cell else work
+    target = OnceFilter(work) if relax_cell else work
     before = getattr(calculator, "evaluations", 0)
     dynamics = OPTIMIZERS[optimizer](target, logfile=None)
     converged = bool(dynamics.run(fmax=fmax_ev_per_ang, steps=max_steps))
@@ -241,7 +256,7 @@ class _Descent(CellAwareBFGS):
 
 def _descend(work: Atoms, fmax: float, goal: float, max_steps: int) -> tuple[_Point, int]:
     """Return the best geometry on the way down, and the steps made."""
-    target = FrechetCellFilter(work, exp_cell_factor=1.0)
+    target = OnceFilter(work, exp_cell_factor=1.0)
     optimizer = _Descent(
         target,  # type: ignore[arg-type]
         logfile=None,  # type: ignore[arg-type]
