@@ -115,6 +115,8 @@ def test_one_workstation_gives_each_model_job_a_gpu(unbuilt: Any) -> None:
     assert done.returncode == 0, output
     chunk = output[output.index("rule model_chunk") :].partition("\n\n")[0]
     assert ", gpu=1" in chunk and '"device": "cuda"' in output
+    proof = output[output.index("rule conformance") :].partition("\n\n")[0]
+    assert ", gpu=1" in proof and "--device cuda" in output, "proven on the hardware that it runs on"
 
 
 @pytest.mark.parametrize("name", ["cluster", "cluster/local-gpu"])

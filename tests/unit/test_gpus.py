@@ -53,6 +53,27 @@ def test_each_job_sees_one_gpu_of_its_own(tmp_path: Path) -> None:
             process.wait()
 
 
+def test_the_proof_of_a_model_takes_a_gpu_too(tmp_path: Path) -> None:
+    """It waits where all are held, and goes on with the first that is free."""
+    holders = [start(tmp_path, 60), start(tmp_path, 60)]
+    try:
+        assert sorted(map(said, holders)) == ["0 0", "1 1"]
+        words = ["scripts/check_conformance.py", "emt", str(tmp_path / "emt.json"), "--device", "auto"]
+        extra = {"TMPDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0,1"}
+        proof = subprocess.Popen(
+            [sys.executable, *words], cwd=ROOT, env={**os.environ, **extra}, stderr=subprocess.PIPE, text=True
+        )
+        assert proof.stderr is not None
+        assert "all 2 GPUs are held by other jobs" in proof.stderr.readline()
+        assert not (tmp_path / "emt.json").exists()
+        holders[1].kill()
+        assert proof.wait(timeout=60) == 0 and (tmp_path / "emt.json").exists()
+    finally:
+        for process in holders:
+            process.kill()
+            process.wait()
+
+
 @pytest.mark.parametrize(("device", "names"), [("cpu", ["0", "1"]), ("cuda", ["3"]), ("cuda", [])])
 def test_nothing_is_chosen_where_there_is_no_choice(
     device: str, names: list[str], monkeypatch: pytest.MonkeyPatch
