@@ -39,11 +39,8 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     worst = result.worst
-    print(
-        f"{args.model}: conformant in {len(result.differences)} numbers; "
-        f"worst: {worst.quantity} of {worst.structure}, off by {worst.off_by:.1e} "
-        f"(tolerance {worst.tolerance:g})"
-    )
+    off = f"{worst.quantity} of {worst.structure}, off by {worst.off_by:.1e} (tolerance {worst.tolerance:g})"
+    print(f"{args.model}: conformant in {len(result.differences)} numbers; worst: {off}")
     return 0
 
 

@@ -18,15 +18,12 @@ from pesbench.models.registry import load_registry
 def main() -> int:
     """Return 0 when every material has its record, 1 when the machine failed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("job", help="pesbench.jobs.Job as JSON")
+    parser.add_argument("job", type=lambda text: Job(**json.loads(text)), help="pesbench.jobs.Job as JSON")
     parser.add_argument("records", type=Path)
-    parser.add_argument(
-        "--on-file", action="store_true", help="a reference: its forces are on file, no model runs"
-    )
+    parser.add_argument("--on-file", action="store_true", help="a reference: forces on file, no model runs")
     parser.add_argument("--attempt", type=int, default=1, help="each one after the first halves the batches")
-    arguments = parser.parse_args()
-    job = Job(**json.loads(arguments.job))
-    os.environ["OMP_NUM_THREADS"] = str(job.threads)
+    job = (arguments := parser.parse_args()).job
+    os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "RAYON_NUM_THREADS"), str(job.threads))
     warnings.simplefilter("ignore")  # of libraries, thousands a job; what matters is in the records
     entry = OnFile() if arguments.on_file else load_registry(Path("data/models.yaml")).get(job.model)
 
@@ -36,7 +33,7 @@ def main() -> int:
         from pesbench.models.loaders import load_model, set_threads
 
         set_threads(job.threads)
-        model = load_model(entry, device=job.device)
+        model = load_model(entry, job.device)
         model.calculator.halve_batches(arguments.attempt - 1)
         return model
 
