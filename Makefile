@@ -10,7 +10,7 @@ ASKED = $(if $(filter file,$(origin FAMILIES)),$(shell $(DRIVER)/bin/python scri
 RUN = PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --rerun-incomplete --quiet host rules reason \
 	$(if $(MATERIALS),--config materials=$(MATERIALS))
 
-.PHONY: paper test slurm kills check environments models weights bench status costs archive verify clean help
+.PHONY: paper test check slurm kills lint environments models weights bench status costs archive verify clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -82,7 +82,21 @@ slurm: $(DRIVER).ok  ## the workflow through a real Slurm of one node, which it 
 kills: $(DRIVER).ok  ## 200 SIGKILLs at random moments of local runs: worker, driver, during append, during merge
 	@PESBENCH_KILLS=50 $(DRIVER)/bin/python -m pytest tests/e2e/test_kill.py tests/e2e/test_trouble.py
 
-check: $(DRIVER).ok  ## linters, formatters, type checker
+# What the check is about; the folder below results/check is called by the file's name.
+STRUCTURE ?=
+LABELS ?=
+DFT ?=
+LEVEL ?=
+MODEL ?=
+export STRUCTURE LABELS DFT LEVEL MODEL
+PREPARE = PYTHONPATH=scripts $(DRIVER)/bin/python scripts/prepare_check.py \
+	--structure "$$STRUCTURE" --labels "$$LABELS" --dft "$$DFT" --level "$$LEVEL" --models "$$MODEL"
+
+check: $(DRIVER).ok  ## how soft models are on STRUCTURE=my.cif (LABELS=frames.extxyz or DFT=gpaw; MODEL=name,name): one page
+	@run=$$($(PREPARE)) || exit 1; export run; $(HELD) '$(RUN) --unlock >/dev/null 2>&1; \
+		$(RUN) all --configfile config.yaml $$run -- check && $(PESBENCH) verdict $${run%/inputs/run.json}' || $(SAY)
+
+lint: $(DRIVER).ok  ## linters, formatters, type checker
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" sh -ec 'ruff check scripts tests; ruff format --check scripts tests; \
 		mypy; snakefmt --check Snakefile rules; snakemake --lint'
 

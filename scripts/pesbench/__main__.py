@@ -1,8 +1,9 @@
-"""Look after a run: python -m pesbench status | costs."""
+"""Look after a run: python -m pesbench status | costs | verdict."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 from pathlib import Path
@@ -37,6 +38,18 @@ def costs(arguments: argparse.Namespace) -> None:
     print(f"written: {arguments.output}")
 
 
+def verdict(arguments: argparse.Namespace) -> None:
+    """Print the first lines of a check's page, and where it is."""
+    path = arguments.folder / "check.json"
+    try:
+        lead = json.loads(path.read_text(encoding="utf-8"))["lead"]
+    except (OSError, ValueError, KeyError) as error:
+        raise PesbenchError(
+            f"{path}: no check to tell ({type(error).__name__}); run make check first"
+        ) from error
+    print("\n".join(["", *lead, "", f"page: {arguments.folder / 'index.html'}"]))
+
+
 def main() -> int:
     """Return 0, or 1 with one line on standard error."""
     parser = argparse.ArgumentParser(prog="pesbench", description=__doc__)
@@ -47,6 +60,9 @@ def main() -> int:
     add = commands.add_parser("costs", help="learn from the journals what materials cost, for the next plan")
     add.add_argument("output", type=Path, nargs="?", default=Path("results/costs.json"))
     add.set_defaults(call=costs)
+    add = commands.add_parser("verdict", help="the first lines of a check of a material of your own")
+    add.add_argument("folder", type=Path, help="results/check/NAME")
+    add.set_defaults(call=verdict)
     arguments = parser.parse_args()
     try:
         arguments.call(arguments)

@@ -31,6 +31,7 @@ DEFAULTS: dict[str, Any] = {
     "benchmarks": None,
     "sampling": {},
     "dft": {},
+    "check": {},
 }
 
 
@@ -152,6 +153,23 @@ def _sampling(given: object) -> dict[str, Any]:
     }
 
 
+def _check(given: object, sampling: object) -> dict[str, Any]:
+    """Return the section ``check``: its name, how many frames to take, and what is quicker than in ``sampling``."""
+    where = "config.yaml, check"
+    if not isinstance(given, Mapping | None):
+        raise ConfigError(f"{where} must be a section of 'name: value' lines, not {given!r}")
+    entry = dict(given or {})
+    name, most = entry.pop("name", ""), entry.pop("most_frames", 300)
+    check_keys(entry, [field.name for field in fields(benchmark_module("sampling").Settings)], where)
+    usual = dict(sampling) if isinstance(sampling, Mapping) else {}
+    laid = {key: value for key, value in usual.items() if key not in ("model", "materials")} | entry
+    return {
+        "name": str(name),
+        "most_frames": whole_number(most, "check.most_frames", 0, 10_000_000, "frames"),
+        "sampling": _settings("sampling", laid, where),
+    }
+
+
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """Complete a user's configuration with defaults and check every value.
 
@@ -198,6 +216,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         "benchmarks": {str(name): _benchmark(str(name), entry) for name, entry in benchmarks.items()},
         "sampling": _sampling(config.get("sampling")),
         "dft": _dft(config.get("dft")),
+        "check": _check(config.get("check"), config.get("sampling")),
     }
 
 

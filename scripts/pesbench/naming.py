@@ -120,3 +120,13 @@ def shipped_labels(material: str) -> str:
 def label_answers(model: str) -> str:
     """One model's answers on the labels of hot snapshots that are at hand."""
     return f"{RESULTS}/labels/answers/{model}.npz"
+
+
+def check_folder(name: str) -> str:
+    """Folder of everything that belongs to one check of a user's own material."""
+    return f"{RESULTS}/check/{name}"
+
+
+def check_file(name: str, *parts: str) -> str:
+    """One file of a check."""
+    return "/".join((check_folder(name), *parts))

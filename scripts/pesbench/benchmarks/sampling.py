@@ -14,6 +14,7 @@ from pesbench.naming import RESULTS
 
 if TYPE_CHECKING:
     from ase import Atoms
+    from pymatgen.core import Structure
 
     from pesbench.models.calculator import PesCalculator
 
@@ -107,11 +108,10 @@ def run(structure: Path, task: None, calculator: PesCalculator | None, settings:
     """
     from pesbench.engine.states import rattled, starting_cell, strained, strains
     from pesbench.failures import stage
-    from pesbench.sources.prototypes import load_prototype
 
-    material = structure.stem
+    material = material_of(structure)
     with stage("structure"):
-        start = starting_cell(load_prototype(structure).structure, settings.min_atoms)
+        start = starting_cell(_crystal(structure), settings.min_atoms)
     seed = seed_of(settings.seed, material)
     values: dict[str, Any] = {"formula": start.get_chemical_formula(), "atoms": len(start), "seed": seed}
     if calculator is None:
@@ -125,6 +125,24 @@ def run(structure: Path, task: None, calculator: PesCalculator | None, settings:
     sampler = RATTLED if calculator is None else calculator.model_name
     files = {frame_suffix(sampler, n): _xyz(atoms, material) for n, atoms in enumerate(frames)}
     return {**values, "strains": applied, "files": files}
+
+
+def material_of(structure: Path) -> str:
+    """Return a material's id: a shipped file is called by it, a user's own lies in the folder of its check."""
+    return structure.stem if structure.suffix == ".yaml" else f"check-{structure.parents[1].name}"
+
+
+def _crystal(structure: Path) -> Structure:
+    """Return a shipped structure's conventional cell, or the cell of a user's extended XYZ file as it stands."""
+    if structure.suffix == ".yaml":
+        from pesbench.sources.prototypes import load_prototype
+
+        return load_prototype(structure).structure
+    from pymatgen.io.ase import AseAtomsAdaptor
+
+    from pesbench.dft.result import read_frame
+
+    return AseAtomsAdaptor.get_structure(read_frame(structure))
 
 
 def _hot(

@@ -78,20 +78,22 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of the page: an interactive SVG or an embedded image, with its caption."""
+    """A figure of the page: an interactive SVG or an embedded image (of the file ``name``), with its caption."""
 
     caption: str
     body: Markup
     wide: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class Fold:
-    """A text that is shown when asked for (a record, a configuration, an environment)."""
+    """A text that is shown when asked for (a record, a configuration, an environment), or from the start."""
 
     id: str
     title: str
     text: str
+    open: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class Section:
     tables: Sequence[Table] = ()
     folds: Sequence[Fold] = ()
     children: Sequence[Section] = field(default=())
+    items: Sequence[str] = ()
 
 
 def slug(*parts: str) -> str:
@@ -200,8 +203,8 @@ def dict_table(id: str, caption: str, rows: Iterable[Mapping[str, Cell]]) -> Tab
     return Table(id, caption, columns, tuple(tuple(row.get(c, Cell("")) for c in columns) for row in listed))
 
 
-def image_figure(path: Path, caption: str) -> Figure:
+def image_figure(path: Path, caption: str, width_rem: float = 42.0) -> Figure:
     """Return a png file as a figure that needs no other file."""
     data = base64.b64encode(path.read_bytes()).decode()
-    html = Markup('<img src="data:image/png;base64,{}" alt="{}">')
-    return Figure(caption, html.format(data, caption), wide=True)
+    html = Markup('<img src="data:image/png;base64,{}" alt="{}" style="width: {:g}rem">')
+    return Figure(caption, html.format(data, caption, width_rem), wide=True, name=path.name)
