@@ -4,6 +4,9 @@ INPUTS: results/check/<name>/score, answers. OUTPUTS: results/check/<name>/{inde
 and without labels to_label/ (frames that are worth a label, VASP's decks, a script for GPAW).
 """
 
+# Slopes by element of the labelled sets that were run here; the user's own run of them comes first.
+SLOPES = "data/slopes_by_element.csv"
+
 
 localrules:
     check_compare,
@@ -17,6 +20,7 @@ rule check_compare:
         request="results/check/{name}/inputs/request.json",
         frames="results/check/{name}/frames/none.extxyz",
         answers=check_answers,
+        slopes=SLOPES,
         code=package("check"),
     output:
         result="results/check/{name}/unlabelled/result.json",
@@ -32,9 +36,9 @@ rule check_compare:
         "../envs/driver.yaml"
     params:
         settings=RUN["dft"],
-        published=lambda wildcards: [
+        known=lambda wildcards: [
             path
-            for path in [naming.table("high_energy_softening")]
+            for path in (naming.table("high_energy_softening"), SLOPES)
             if Path(path).is_file()
         ],
     script:

@@ -23,7 +23,10 @@ with logged(snakemake.log[0]):
     refused = unlabelled.write_to_label(
         Path(snakemake.output.to_label), frames, choices, settings, request.name
     )
-    published = pd.read_csv(snakemake.params.published[0]) if snakemake.params.published else None
+    # An earlier run's own table where it holds something, else the shipped one.
+    known = [
+        unlabelled.neighbours(request.elements, pd.read_csv(p, comment="#")) for p in snakemake.params.known
+    ]
     data = unlabelled.as_json(
         request,
         found,
@@ -31,7 +34,7 @@ with logged(snakemake.log[0]):
         refused=refused,
         failed={a.model: a.message for a in answers if a.predictions is None},
         pairs=table.to_dict("records"),
-        neighbours=unlabelled.neighbours(request.elements, published),
+        neighbours=next(filter(None, known), []),
     )
     write_atomic(Path(snakemake.output.table), tidy_csv(table))
     write_atomic(Path(snakemake.output.result), data)

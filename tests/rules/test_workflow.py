@@ -463,6 +463,7 @@ COLLECTORS = (
     "hot_states",
     "hot_labels",
     "rattled_labels",
+    "check",
 )
 RULES = {name: text for path in RULE_FILES for name, text in rules_of(path).items() if name not in COLLECTORS}
 

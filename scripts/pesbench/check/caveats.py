@@ -115,13 +115,18 @@ def model_told(models: Mapping[str, ModelEntry], labels: str) -> Iterator[str]:
             yield f"{name}: its forces are no gradient of its energy; a corrected run does not conserve energy either."
 
 
-def general_told(request: Request) -> Iterator[str]:
-    """Yield what holds for every check."""
+def material_told(request: Request) -> Iterator[str]:
+    """Yield what is to be said of the elements."""
     if magnetic := sorted(set(request.elements) & set(MOMENTS)):
         yield (
             f"{', '.join(magnetic)} may be magnetic. The models take no magnetic order as input; labels of another "
             "order, or of none, differ in forces for a reason that no scale mends."
         )
+
+
+def general_told(request: Request) -> Iterator[str]:
+    """Yield what holds for every check of labelled frames."""
+    yield from material_told(request)
     if request.mode == "gpaw":
         yield (
             "GPAW labels: plain PBE, its own zero of energy (forces and stress compare, energies only as differences), "

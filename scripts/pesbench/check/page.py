@@ -279,14 +279,16 @@ CURVES = (
 )
 
 
-def provenance(request: Request) -> Section:
+FILES = (
+    "Beside this page: check.json (all of it as data), report.md, score/softening.csv, score/correction.csv, "
+    "score/doubtful_labels.csv, answers/<model>/files (every force of every model), corrected/<model>.json. Every "
+    "model gave its pinned numbers (conformance) in its environment before it answered."
+)
+
+
+def provenance(request: Request, files: str = FILES) -> Section:
     """Return what the page rests on."""
     folds = [
         Fold("request", "What was asked, and SHA-256 of the files", json.dumps(request.__dict__, indent=1))
     ]
-    text = (
-        "Beside this page: check.json (all of it as data), report.md, score/softening.csv, score/correction.csv, "
-        "score/doubtful_labels.csv, answers/<model>/files (every force of every model), corrected/<model>.json. Every "
-        "model gave its pinned numbers (conformance) in its environment before it answered."
-    )
-    return Section("provenance", "Where the numbers come from", text, folds=folds)
+    return Section("provenance", "Where the numbers come from", files, folds=folds)

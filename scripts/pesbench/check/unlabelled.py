@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pesbench.check.score import Answer
+from pesbench.check.verdict import LEAST_CORRELATION
 from pesbench.correction import typical
 from pesbench.dft.vasp import write_deck
 from pesbench.engine.predictions import Predictions
@@ -194,13 +195,18 @@ for atoms in read("to_label.extxyz", ":"):
 '''
 
 
-def neighbours(elements: Sequence[str], table: pd.DataFrame | None) -> list[dict[str, Any]]:
-    """Return measured slopes of other materials by element, of the elements at hand, from an earlier run's table."""
-    if table is None:
-        return []
-    rows = table[
-        (table["grouping"] == "element") & (table["status"] == "ok") & table["group"].isin(list(elements))
-    ]
+def neighbours(elements: Sequence[str], table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return measured slopes of other materials for the elements at hand, where forces follow DFT's at all.
+
+    Parameters
+    ----------
+    table
+        ``results/tables/high_energy_softening.csv``, or ``data/slopes_by_element.csv``.
+    """
+    chosen = table["group"].isin(list(elements)) & (table["correlation"] >= LEAST_CORRELATION)
+    if "grouping" in table:
+        chosen &= (table["grouping"] == "element") & (table["status"] == "ok")
+    rows = table[chosen]
     names = [
         "group",
         "set",

@@ -17,6 +17,7 @@ from pesbench.check.page import number_table, provenance
 from pesbench.check.request import Request
 from pesbench.check.score import Answer
 from pesbench.check.unlabelled import common
+from pesbench.dft.gpaw import HUBBARD
 from pesbench.plots import FULL_WIDTH_IN, MODEL_COLORS, STYLE
 from pesbench.report.parts import Fold, Section
 from pesbench.typeset import formula_markdown
@@ -41,10 +42,8 @@ def document(
         ),
         *_compared(pairs, answers, folder),
         *_neighbours(result["neighbours"]),
-        Section(
-            "caveats", "What not to trust", items=[*_caveats(request, result), *caveats.general_told(request)]
-        ),
-        provenance(request),
+        Section("caveats", "What not to trust", items=_caveats(request, result)),
+        provenance(request, FILES),
     ]
     return Document(
         f"How far can you trust a model on {formula}?", lead(request, result, formula), tuple(sections)
@@ -83,12 +82,14 @@ def commands(request: Request) -> str:
     folder = Path("results/check", request.name, "to_label").absolute()
     structure, models = request.structure, ",".join(request.models)
     quoted = f"'{structure}'" if " " in structure else structure
+    again = f"make check STRUCTURE={quoted} MODEL={models}"
     return (
-        f"make check STRUCTURE={quoted} MODEL={models} DFT=gpaw        # GPAW labels all sampled states here\n\n"
-        f"cd {folder} && python label_with_gpaw.py        # or elsewhere: gives labelled.extxyz\n"
-        f"{folder}/vasp/*        # or with VASP: a deck for each state\n\n"
-        f"make check STRUCTURE={quoted} MODEL={models} LABELS={folder}/labelled.extxyz\n"
-        f"make check STRUCTURE={quoted} MODEL={models} LABELS={folder}/vasp        # reads every vasprun.xml below\n"
+        f"cd {Path().absolute()}\n\n"
+        f"# GPAW labels every sampled state, here:\n{again} DFT=gpaw\n\n"
+        f"# GPAW elsewhere, the chosen states alone:\n(cd {folder} && python label_with_gpaw.py)\n"
+        f"{again} \\\n    LABELS={folder}/labelled.extxyz\n\n"
+        f"# VASP: a deck for each chosen state; every vasprun.xml below is read:\nls {folder}/vasp\n"
+        f"{again} \\\n    LABELS={folder}/vasp\n"
     )
 
 
@@ -100,6 +101,11 @@ def _compared(pairs: pd.DataFrame, answers: Sequence[Answer], folder: Path) -> l
     return [Section("models", "What the models say of each other", MEANING, figures=[figure], tables=[table])]
 
 
+FILES = (
+    "Beside this page: check.json (all of it as data), report.md, unlabelled/models.csv, answers/<model>/files (every "
+    "force of every model), frames/none.extxyz (every sampled state), to_label. Every model gave its pinned numbers "
+    "(conformance) in its environment before it answered."
+)
 MODELS = "Force components of each model against the mean of all models, on the sampled states."
 MEANING = (
     "A slope between two models says which is the softer one, not which is right. Where they disagree by more than "
@@ -133,7 +139,7 @@ def _neighbours(lines: Sequence[Mapping[str, Any]]) -> list[Section]:
         return []
     frame = pd.DataFrame(lines).rename(columns={"group": "element", "set": "measured on"})
     table = number_table(
-        "neighbours", "Slope by element on other labelled sets, from this folder's own runs", frame
+        "neighbours", "Slope by element on labelled sets that were run with pesbench (interval: 95 %)", frame
     )
     text = "A hint, no measurement of your material: softness differs between compounds of one element by 0.1 and more."
     return [Section("neighbours", "The same elements elsewhere", text, tables=[table])]
@@ -143,4 +149,14 @@ def _caveats(request: Request, result: Mapping[str, Any]) -> list[str]:
     told = [f"{model} finished nothing: {message}" for model, message in result["failed"].items()]
     if result["models"][1:]:
         told.append("Agreement is no proof: models trained on the same near-equilibrium data are soft alike.")
-    return told
+    if hubbard := sorted(set(request.elements) & HUBBARD) if set(request.elements) & {"O", "F"} else []:
+        told.append(
+            f"{', '.join(hubbard)} with O or F have a Hubbard U in the models' training data: GPAW's plain PBE is "
+            "refused for them; label with VASP and the Materials Project's settings (the decks have them)."
+        )
+    drove = next((f["frame"] for f in result["frames"] if "rattled" not in f["frame"]), "")
+    if drove:
+        told.append(
+            f"The hot states ({drove} and its like) are where a model's own dynamics went, soft or not."
+        )
+    return [*told, *caveats.material_told(request)]
