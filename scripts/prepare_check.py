@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from pesbench.check.request import prepare
+from pesbench.check.request import load_request, prepare, words
 from pesbench.errors import PesbenchError
 from pesbench.models.registry import load_registry
 
@@ -20,4 +20,5 @@ try:
     run = prepare(asked.structure, asked.labels, asked.dft, asked.level, asked.models, configured, registry)
 except PesbenchError as error:
     sys.exit(f"error: {error}")
+print(words(load_request(run.parents[1].name)), file=sys.stderr)
 print(run)

@@ -29,6 +29,8 @@ NOT_STATED = "not stated"
 #: Word for MODEL: every model whose environment, weights and pinned values are there.
 INSTALLED = "installed"
 CODES = ("gpaw", "vasp")
+#: Cells from this size on take hours a label on one core.
+MANY_ATOMS = 40
 #: Files of a folder of calculations that hold labels, the better one first.
 CALCULATIONS = ("vasprun.xml*", "OUTCAR*")
 
@@ -142,6 +144,17 @@ def prepare(
         sha256=_digests(structure, labels),
     )
     return _keep(replace(request, name=_name(request)), atoms, frames)
+
+
+def words(request: Request) -> str:
+    """Return what is about to be done, for the terminal."""
+    what = {
+        "labels": f"{request.n_frames} frames of yours, labelled with {request.level_of_theory}",
+        "none": "no labels: rattled and hot states are sampled, the models compared with each other",
+    }.get(request.mode, f"rattled and hot states are sampled and labelled with {request.mode}")
+    many = request.mode == "gpaw" and request.n_atoms > MANY_ATOMS
+    more = f"; {request.n_atoms} atoms take GPAW hours a label: a smaller cell does as well" if many else ""
+    return f"{request.name} ({request.formula}): {what}; {', '.join(request.models)}{more}"
 
 
 def _labels(path: Path, level: str) -> list[Frame]:
@@ -287,4 +300,4 @@ def _write_new(path: Path, text: str) -> None:
         write_atomic(path, text)
 
 
-__all__ = ["Request", "RequestError", "load_request", "prepare"]
+__all__ = ["Request", "RequestError", "load_request", "prepare", "words"]

@@ -180,7 +180,7 @@ def judge(
 def _why_not(slope: Interval, n_frames: int, correlation: float, doubts: list[str]) -> str:
     """Return why nothing can be said, or nothing."""
     if doubts:
-        return f"the labels look wrong ({doubts[0]})"
+        return f"the labels look wrong ({doubts[0]}); if they are right after all, the slope stands"
     if n_frames < LEAST_FRAMES:
         return f"{n_frames} frame{'s' * (n_frames != 1)} cannot tell; at least {LEAST_FRAMES} are needed, better ten"
     if correlation < LEAST_CORRELATION:
