@@ -41,12 +41,12 @@ def check_labelled(wildcards):
     return [naming.check_file(name, kind, file) for file in files]
 
 
-def check_label_records(wildcards):
-    """The records of the labels that were computed for a check; nothing where they were given."""
+def check_made(wildcards):
+    """The records of the states and labels that were computed for a check; nothing where they were given."""
     kind = asked(wildcards.name)["mode"]
     if kind not in ("gpaw", "vasp"):
         return []
-    return [
+    return check_sampled(wildcards) + [
         naming.check_file(wildcards.name, kind, "chunks", f"{sampler}.jsonl")
         for sampler in check_samplers(wildcards)
     ]

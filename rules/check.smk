@@ -50,7 +50,7 @@ rule check_score:
             wildcards.name, asked(wildcards.name)["mode"]
         ),
         answers=check_answers,
-        records=check_label_records,
+        records=check_made,
         code=package(
             "benchmarks/high_energy", "check", "correction", "labels", "softening"
         ),

@@ -92,7 +92,7 @@ def states_told(found: Predictions, request: Request, volumes: np.ndarray) -> It
             "These states are near rest: softness shows at large forces and curvatures, so barriers, surfaces and hot "
             "runs are not covered. Label rattled or hot frames too."
         )
-    if volumes.max() < (1 + SAME_VOLUME) * volumes.min():
+    if np.nanmax(volumes) < (1 + SAME_VOLUME) * np.nanmin(volumes):
         yield "All frames have the same volume an atom: nothing is known about strained cells."
     if request.odd_frames:
         yield f"{request.odd_frames} of the {request.n_frames} frames have another composition than {request.formula}."
@@ -129,9 +129,8 @@ def general_told(request: Request) -> Iterator[str]:
     yield from material_told(request)
     if request.mode == "gpaw":
         yield (
-            "GPAW labels: plain PBE, its own zero of energy (forces and stress compare, energies only as differences), "
-            "cutoff and mesh as set in config.yaml, dft; whether they are converged for this material is not tested. "
-            "Twice the mesh on one frame tells."
+            "GPAW labels are plain PBE with a zero of energy of their own: forces and stress compare, energies only as "
+            "differences."
         )
     yield (
         "A correction multiplies the whole energy: compare structures of one composition only (surfaces, barriers, "

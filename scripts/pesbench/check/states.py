@@ -15,6 +15,7 @@ from pesbench.records import read_records
 
 if TYPE_CHECKING:
     from pesbench.check.request import Request
+    from pesbench.records import Record
 
 
 def gather_sampled(sampled: Sequence[Path], output: Path, name: str) -> None:
@@ -60,11 +61,27 @@ def _failures(files: Sequence[Path]) -> str:
 
 
 def labelling_notes(request: Request, records: Sequence[Path]) -> list[str]:
-    """Return what labelling left to say: frames without a label, and how much forces still moved."""
+    """Return what sampling and labelling left to say: states that were lost, and how the labels were converged."""
     found = [record for path in records for record in read_records(path)]
-    lost = [record for record in found if record.status != "ok"]
-    if not lost:
-        return []
-    return [
-        f"{len(lost)} of {len(found)} frames got no label from {request.mode}; {lost[0].id}: {lost[0].message}"
+    labels = [record for record in found if record.benchmark == "labels"]
+    lost = [record for record in labels if record.status != "ok"]
+    notes = [
+        f"No states of {record.model}: {record.message}."
+        for record in found
+        if record.benchmark == "sampling" and record.status != "ok"
     ]
+    if lost:
+        first = f"{lost[0].id}: {lost[0].message}"
+        notes.append(f"{len(lost)} of {len(labels)} frames got no label from {request.mode}; {first}.")
+    return notes + [_converged(record) for record in labels if record.status == "ok"][:1]
+
+
+def _converged(record: Record) -> str:
+    """Return how the electrons of one label were converged; those of the same check are alike."""
+    evidence = record.values.get("evidence", {})
+    mesh = "x".join(map(str, evidence.get("kpoint_mesh", ())))
+    return (
+        f"{evidence.get('code', 'DFT')} labels: cutoff {evidence.get('cutoff_ev')} eV, mesh {mesh}, smearing "
+        f"{evidence.get('smearing_ev')} eV, {evidence.get('scf_steps')} electronic steps ({record.id}). Whether that "
+        "is converged for this material is not tested: a finer mesh on one frame tells."
+    )
