@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import bulk
@@ -21,12 +22,14 @@ from pesbench.check.page import sentence, verdict_of
 from pesbench.check.proof import prove
 from pesbench.check.request import Request, load_request, prepare
 from pesbench.check.score import Answer, as_json, save_corrections, score
+from pesbench.check.states import gather_labelled, labelling_notes
 from pesbench.check.structure import read_structure
 from pesbench.check.verdict import Interval, Verdict, held_out, judge, widened, word_of
 from pesbench.correction import load
 from pesbench.engine.predictions import Predictions
 from pesbench.errors import PesbenchError
 from pesbench.models.registry import load_registry
+from pesbench.records import Record, write_records
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = load_registry(ROOT / "data/models.yaml")
@@ -391,6 +394,9 @@ def test_a_wrong_wish_is_told(here: Path) -> None:
     write(here / "cu.cif", bulk("Cu", cubic=True))
     assert "STRUCTURE=my.cif" in told(ask)
     assert "must be gpaw or vasp" in told(ask, here / "cu.cif", "", "qe")
+    write(here / "nio.cif", bulk("NiO", "rocksalt", a=4.17))
+    assert "Ni with O or F has a Hubbard U" in told(ask, here / "nio.cif", "", "gpaw")
+    assert ask(here / "nio.cif").is_file()
     assert "did you mean 'chgnet-0.3.0'?" in told(ask, here / "cu.cif", "", "", "", "chgnet-0.3")
     assert "nobody has pinned" in told(ask, here / "cu.cif", "", "", "", "orb-v2")
     polonium = bulk("Po", "sc", a=3.4)
@@ -415,6 +421,53 @@ def test_a_folder_of_vasp_runs_is_read(here: Path) -> None:
 
 
 # ------------------------------------------------------------------ without labels
+
+
+def test_lost_states_and_how_labels_were_converged_are_told(tmp_path: Path) -> None:
+    evidence = {
+        "code": "gpaw",
+        "cutoff_ev": 600.0,
+        "kpoint_mesh": [4, 4, 4],
+        "smearing_ev": 0.05,
+        "scf_steps": 10,
+    }
+    digests = {"settings": "0"}
+    write_records(
+        tmp_path / "labels.jsonl",
+        [
+            Record("a-00", "labels", "gpaw", "ok", digests, values={"evidence": evidence}),
+            Record(
+                "a-01", "labels", "gpaw", "not_converged", digests, stage="dft", message="after 100 steps"
+            ),
+        ],
+    )
+    lost = Record("a", "sampling", "chgnet-0.3.0", "failed", digests, stage="md", message="exploded: 9 K")
+    write_records(tmp_path / "states.jsonl", [lost])
+    notes = labelling_notes(request(mode="gpaw"), [tmp_path / "states.jsonl", tmp_path / "labels.jsonl"])
+    assert notes[0] == "No states of chgnet-0.3.0: exploded: 9 K."
+    assert notes[1] == "1 of 2 frames got no label from gpaw; a-01: after 100 steps."
+    assert "GPAW labels: cutoff 600.0 eV, mesh 4x4x4" in notes[2] and len(notes) == 3
+
+
+def test_no_label_at_all_is_an_error_that_says_why(tmp_path: Path) -> None:
+    (tmp_path / "chunks").mkdir()
+    (tmp_path / "rattled.extxyz").write_text("")
+    refused = Record(
+        "a-00", "labels", "gpaw", "failed", {"settings": "0"}, stage="dft", message="no electrons"
+    )
+    write_records(tmp_path / "chunks/rattled.jsonl", [refused])
+    with pytest.raises(PesbenchError, match="mine: no frame got a label; a-00: no electrons"):
+        gather_labelled([tmp_path / "rattled.extxyz"], tmp_path / "out.extxyz", "mine")
+    assert not (tmp_path / "out.extxyz").exists()
+
+
+def test_slopes_of_the_same_elements_are_found() -> None:
+    table = pd.read_csv(ROOT / "data/slopes_by_element.csv", comment="#")
+    found = unlabelled.neighbours(["Si"], table)
+    slopes = {(line["set"], line["model"]): line["slope"] for line in found}
+    # Deng's own number for mlearn's silicon, and a row whose forces do not follow DFT's left out.
+    assert slopes["mlearn-Si", "chgnet-0.3.0"] == pytest.approx(0.822, abs=0.005)
+    assert ("mpf_tp", "sevennet-0") not in slopes and {line["group"] for line in found} == {"Si"}
 
 
 def test_the_states_to_label_are_the_typical_one_and_those_in_dispute() -> None:

@@ -35,6 +35,8 @@ HELPS = {
     "does not help": ("bad", "✗"),
     "cannot say": ("muted", "?"),
 }
+#: Models beside each other in a figure.
+ABREAST = 3
 SHOWN = (
     "model",
     "n_frames",
@@ -222,15 +224,24 @@ def evidence(
 ) -> list[Section]:
     """Return the sections with figures and tables."""
     softening, curve, doubtful = tables
-    found = {request.name: {a.model: a.predictions for a in answers if a.predictions is not None}}
-    parity = drawn(folder, "parity", parity_figure(found, [request.name]), PARITY)
+    finished = {a.model: a.predictions for a in answers if a.predictions is not None}
+    parity = [
+        drawn(
+            folder,
+            f"parity{first // ABREAST + 1}",
+            parity_figure({request.name: some}, [request.name]),
+            PARITY,
+        )
+        for first in range(0, len(finished), ABREAST)
+        for some in [dict(list(finished.items())[first : first + ABREAST])]
+    ]
     forces = drawn(folder, "slope_by_force", plots.force_figure(softening), FORCES)
     shown = plots.ranges(softening)[["group", *SHOWN]].rename(columns={"group": "DFT force (eV/Å)"})
     elements = softening[softening["grouping"] == "element"][["group", *SHOWN]].rename(
         columns={"group": "element"}
     )
     sections = [
-        Section("parity", "Forces: model against DFT", figures=[parity]),
+        Section("parity", "Forces: model against DFT", figures=parity),
         Section(
             "forces",
             "Slope by size of force, and by element",

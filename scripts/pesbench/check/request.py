@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pesbench.check.structure import RequestError, read_structure
+from pesbench.dft.gpaw import HUBBARD
 from pesbench.files import write_atomic
 from pesbench.models.elements import ELEMENTS_OF_MPTRJ
 from pesbench.models.zoo import standing
@@ -128,6 +129,7 @@ def prepare(
     odd = _compare(structure, labels, atoms, frames)
     names = _models(models, configured, registry)
     _refuse_untrained(structure or labels, atoms)
+    _refuse_hubbard(structure, atoms, dft)
     request = Request(
         name="",
         structure=structure and str(Path(structure).expanduser().resolve()),
@@ -234,6 +236,16 @@ def _refuse_untrained(path: str, atoms: Atoms) -> None:
         raise RequestError(
             f"{path}: holds {', '.join(absent)}; no registered model was trained on it, and a network answers for "
             "an element that it never saw with random numbers"
+        )
+
+
+def _refuse_hubbard(path: str, atoms: Atoms, dft: str) -> None:
+    """Refuse GPAW's plain PBE where the models learnt a Hubbard U."""
+    with_u = sorted(set(atoms.get_chemical_symbols()) & HUBBARD)
+    if dft == "gpaw" and with_u and set(atoms.get_chemical_symbols()) & {"O", "F"}:
+        raise RequestError(
+            f"{path}: {', '.join(with_u)} with O or F has a Hubbard U in what the models were trained on, and GPAW is "
+            "plain PBE; give LABELS with the Materials Project's settings (without DFT this writes VASP's decks)"
         )
 
 

@@ -141,7 +141,7 @@ def states_of(request: Request, found: Predictions) -> str:
     most = float(np.linalg.norm(found.forces_dft_ev_per_ang, axis=1).max())
     sizes = sorted({int(n) for n in found.n_atoms})
     atoms = f"{sizes[0]} atoms" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]} atoms"
-    given = "given by you" if request.mode == "labels" else "rattled cells and snapshots of hot dynamics"
+    given = "given by you" if request.mode == "labels" else "of rattled cells and hot dynamics"
     return f"{len(found.ids)} frames {given}, {atoms} each, {found.levels[0]}, forces up to {most:.1f} eV/Å"
 
 

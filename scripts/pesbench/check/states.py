@@ -79,9 +79,9 @@ def labelling_notes(request: Request, records: Sequence[Path]) -> list[str]:
 def _converged(record: Record) -> str:
     """Return how the electrons of one label were converged; those of the same check are alike."""
     evidence = record.values.get("evidence", {})
-    mesh = "x".join(map(str, evidence.get("kpoint_mesh", ())))
+    code, mesh = str(evidence.get("code", "DFT")).upper(), "x".join(map(str, evidence.get("kpoint_mesh", ())))
     return (
-        f"{evidence.get('code', 'DFT')} labels: cutoff {evidence.get('cutoff_ev')} eV, mesh {mesh}, smearing "
+        f"{code} labels: cutoff {evidence.get('cutoff_ev')} eV, mesh {mesh}, smearing "
         f"{evidence.get('smearing_ev')} eV, {evidence.get('scf_steps')} electronic steps ({record.id}). Whether that "
         "is converged for this material is not tested: a finer mesh on one frame tells."
     )

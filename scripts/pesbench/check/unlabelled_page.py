@@ -22,6 +22,9 @@ from pesbench.plots import FULL_WIDTH_IN, MODEL_COLORS, STYLE
 from pesbench.report.parts import Fold, Section
 from pesbench.typeset import formula_markdown
 
+#: Pairs of models that the first lines name: those that differ most.
+MOST_NAMED = 3
+
 
 def document(
     request: Request, result: Mapping[str, Any], answers: Sequence[Answer], folder: Path
@@ -65,7 +68,7 @@ def lead(request: Request, result: Mapping[str, Any], formula: str) -> tuple[str
         )
     told = "; ".join(
         f"{p['model']}'s forces are {p['slope']:.2f} times {p['against']}'s (correlation {p['correlation']:.3f})"
-        for p in pairs[:3]
+        for p in sorted(pairs, key=lambda pair: -abs(pair["slope"] - 1))[:MOST_NAMED]
     )
     agree = f"What the models say of each other, on {result['n_frames']} rattled and hot states: {told}."
     return (*lines, agree, "Models that agree can be soft together: most were trained on the same data.")
