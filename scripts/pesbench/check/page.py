@@ -95,7 +95,7 @@ def sentence(verdict: Verdict, formula: str) -> str:
 def advice_sentence(advice: Advice) -> str:
     """Return what to do, in a sentence."""
     if advice.word == "helps":
-        many = {0: "all of your labels", 1: "1 label"}.get(
+        many = {0: "all of your labels, fewer not being enough for sure", 1: "1 label"}.get(
             advice.n_labels, f"{advice.n_labels} random labels"
         )
         single = ""
