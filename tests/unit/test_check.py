@@ -24,8 +24,10 @@ from pesbench.check.request import Request, load_request, prepare
 from pesbench.check.score import Answer, as_json, save_corrections, score
 from pesbench.check.states import gather_labelled, labelling_notes
 from pesbench.check.structure import read_structure
+from pesbench.check.unlabelled_page import commands
 from pesbench.check.verdict import Interval, Verdict, held_out, judge, widened, word_of
 from pesbench.correction import load
+from pesbench.dft.settings import DftSettings
 from pesbench.engine.predictions import Predictions
 from pesbench.errors import PesbenchError
 from pesbench.models.registry import load_registry
@@ -483,6 +485,21 @@ def test_the_states_to_label_are_the_typical_one_and_those_in_dispute() -> None:
     single = unlabelled.choose({"a": one})
     assert len({c.frame for c in single}) == len(single) and math.isnan(single[0].spread_ev_per_ang)
     assert max(c.rms_ev_per_ang for c in single) > 5 * min(c.rms_ev_per_ang for c in single)
+
+
+def test_gpaw_is_not_offered_where_it_would_mix_levels_of_theory(tmp_path: Path) -> None:
+    oxide, plain = request(mode="none", elements=("Ni", "O")), request(mode="none", elements=("Mg", "O"))
+    assert "gpaw" not in commands(oxide).lower() and "LABELS=" in commands(oxide)
+    assert "DFT=gpaw" in commands(plain)
+    choices = [unlabelled.Choice("a", "", 8, 1.0, 0.1)]
+    for name, offered in (("NiO", False), ("MgO", True)):
+        frames = {"a": bulk(name, "rocksalt", a=4.2, cubic=True)}
+        assert unlabelled.write_to_label(tmp_path / name, frames, choices, DftSettings(), name) == []
+        assert (tmp_path / name / "label_with_gpaw.py").exists() is offered
+        assert (tmp_path / name / "vasp/a/POSCAR").exists()
+    # The Materials Project's own U and moment are in the deck.
+    incar = (tmp_path / "NiO/vasp/a/INCAR").read_text()
+    assert "LDAUU" in incar and "6.2" in incar and "MAGMOM" in incar
 
 
 def test_models_without_a_common_frame_are_told() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pesbench.dft.gpaw import HUBBARD, MOMENTS
+from pesbench.dft.gpaw import MOMENTS, needs_hubbard
 
 if TYPE_CHECKING:
     from pesbench.check.request import Request
@@ -64,10 +64,8 @@ def level_warning(labels: str, model: str, name: str) -> str:
 
 def hubbard_warning(elements: Sequence[str], labels: str, models: Mapping[str, ModelEntry]) -> str:
     """Return what is to be said of elements that the Materials Project gives a Hubbard U, or nothing."""
-    with_u = sorted(set(elements) & HUBBARD)
-    if not with_u or not set(elements) & {"O", "F"}:
-        return ""
-    if not any("+U" in entry.level_of_theory for entry in models.values()):
+    with_u = needs_hubbard(elements)
+    if not with_u or not any("+U" in entry.level_of_theory for entry in models.values()):
         return ""
     told = "stated with +U" if "+U" in labels.upper() else "stated without +U"
     return (

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pesbench.check.structure import RequestError, read_structure
-from pesbench.dft.gpaw import HUBBARD
+from pesbench.dft.gpaw import needs_hubbard
 from pesbench.files import write_atomic
 from pesbench.models.elements import ELEMENTS_OF_MPTRJ
 from pesbench.models.zoo import standing
@@ -241,8 +241,8 @@ def _refuse_untrained(path: str, atoms: Atoms) -> None:
 
 def _refuse_hubbard(path: str, atoms: Atoms, dft: str) -> None:
     """Refuse GPAW's plain PBE where the models learnt a Hubbard U."""
-    with_u = sorted(set(atoms.get_chemical_symbols()) & HUBBARD)
-    if dft == "gpaw" and with_u and set(atoms.get_chemical_symbols()) & {"O", "F"}:
+    with_u = needs_hubbard(atoms.get_chemical_symbols())
+    if dft == "gpaw" and with_u:
         raise RequestError(
             f"{path}: {', '.join(with_u)} with O or F has a Hubbard U in what the models were trained on, and GPAW is "
             "plain PBE; give LABELS with the Materials Project's settings (without DFT this writes VASP's decks)"

@@ -17,6 +17,7 @@ import pandas as pd
 from pesbench.check.score import Answer
 from pesbench.check.verdict import LEAST_CORRELATION
 from pesbench.correction import typical
+from pesbench.dft.gpaw import MOMENTS, needs_hubbard
 from pesbench.dft.vasp import write_deck
 from pesbench.engine.predictions import Predictions
 from pesbench.errors import PesbenchError
@@ -156,7 +157,8 @@ def write_to_label(
         except (ValueError, KeyError) as error:
             refused.append(f"{choice.frame}: no deck for VASP ({' '.join(str(error).split())[:120]})")
     write_atomic(folder / "to_label.extxyz", text.getvalue())
-    write_atomic(folder / "label_with_gpaw.py", GPAW.format(**asdict(settings)))
+    if not needs_hubbard(frames[choices[0].frame].get_chemical_symbols()):
+        write_atomic(folder / "label_with_gpaw.py", GPAW.format(moments=MOMENTS, **asdict(settings)))
     return refused
 
 
@@ -170,6 +172,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 from gpaw import GPAW, PW, FermiDirac
 
+MOMENTS = {moments}
 output = Path("labelled.extxyz")
 done = {{atoms.info["frame_id"] for atoms in read(output, ":")}} if output.exists() else set()
 for atoms in read("to_label.extxyz", ":"):
@@ -178,6 +181,7 @@ for atoms in read("to_label.extxyz", ":"):
     lengths = 2 * math.pi * np.linalg.norm(atoms.cell.reciprocal(), axis=1)
     mesh = [max(1, math.ceil(length / {kpoint_spacing_per_ang} - 1e-9)) for length in lengths]
     work = atoms.copy()
+    work.set_initial_magnetic_moments([MOMENTS.get(symbol, 0.0) for symbol in work.symbols])
     work.calc = GPAW(
         mode=PW({cutoff_ev}),
         xc="PBE",

@@ -17,7 +17,7 @@ from pesbench.check.page import number_table, provenance
 from pesbench.check.request import Request
 from pesbench.check.score import Answer
 from pesbench.check.unlabelled import common
-from pesbench.dft.gpaw import HUBBARD
+from pesbench.dft.gpaw import needs_hubbard
 from pesbench.plots import FULL_WIDTH_IN, MODEL_COLORS, STYLE
 from pesbench.report.parts import Fold, Section
 from pesbench.typeset import formula_markdown
@@ -57,8 +57,8 @@ def lead(request: Request, result: Mapping[str, Any], formula: str) -> tuple[str
     """Return the first lines: that softness is not known, and what is."""
     lines = [
         f"Nobody can say yet how soft a model is on {formula}: softness is a slope of forces against DFT's, and no "
-        f"DFT label was given. Label {len(result['to_label'])} states (first {result['to_label'][0]['frame']}), "
-        "or let GPAW do it: see How to go on."
+        f"DFT label was given. Label {len(result['to_label'])} states (first {result['to_label'][0]['frame']})"
+        f"{', with VASP' if needs_hubbard(request.elements) else ', or let GPAW do it'}: see How to go on."
     ]
     pairs = result["pairs"]
     if not pairs:
@@ -75,8 +75,8 @@ def lead(request: Request, result: Mapping[str, Any], formula: str) -> tuple[str
 
 
 NEXT = (
-    "Label the chosen states by any of these, then run the last line. GPAW takes 10 s to some minutes for each state "
-    "of 8 atoms; its environment is built by the first command."
+    "Label the chosen states in one of these ways, then have them checked. GPAW takes 10 s to some minutes for each "
+    "state of 8 atoms; the first command builds its environment. VASP's potentials are named in POTCAR.spec."
 )
 
 
@@ -86,11 +86,13 @@ def commands(request: Request) -> str:
     structure, models = request.structure, ",".join(request.models)
     quoted = f"'{structure}'" if " " in structure else structure
     again = f"make check STRUCTURE={quoted} MODEL={models}"
-    return (
-        f"cd {Path().absolute()}\n\n"
+    gpaw = (
         f"# GPAW labels every sampled state, here:\n{again} DFT=gpaw\n\n"
         f"# GPAW elsewhere, the chosen states alone:\n(cd {folder} && python label_with_gpaw.py)\n"
         f"{again} \\\n    LABELS={folder}/labelled.extxyz\n\n"
+    )
+    return (
+        f"cd {Path().absolute()}\n\n{'' if needs_hubbard(request.elements) else gpaw}"
         f"# VASP: a deck for each chosen state; every vasprun.xml below is read:\nls {folder}/vasp\n"
         f"{again} \\\n    LABELS={folder}/vasp\n"
     )
@@ -152,7 +154,7 @@ def _caveats(request: Request, result: Mapping[str, Any]) -> list[str]:
     told = [f"{model} finished nothing: {message}" for model, message in result["failed"].items()]
     if result["models"][1:]:
         told.append("Agreement is no proof: models trained on the same near-equilibrium data are soft alike.")
-    if hubbard := sorted(set(request.elements) & HUBBARD) if set(request.elements) & {"O", "F"} else []:
+    if hubbard := needs_hubbard(request.elements):
         told.append(
             f"{', '.join(hubbard)} with O or F have a Hubbard U in the models' training data: GPAW's plain PBE is "
             "refused for them; label with VASP and the Materials Project's settings (the decks have them)."

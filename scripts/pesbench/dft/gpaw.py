@@ -12,6 +12,7 @@ from pesbench.errors import DftError
 from pesbench.failures import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from ase import Atoms
@@ -57,11 +58,15 @@ def label_gpaw(atoms: Atoms, settings: DftSettings, folder: Path) -> Label:
     )
 
 
+def needs_hubbard(symbols: Iterable[str]) -> list[str]:
+    """Return the elements that the Materials Project gives a Hubbard U in a structure of these; sorted."""
+    there = set(symbols)
+    return sorted(there & HUBBARD) if there & {"O", "F"} else []
+
+
 def refuse_hubbard(atoms: Atoms) -> None:
     """Refuse a structure for which plain PBE is not what the Materials Project computes."""
-    symbols = set(atoms.symbols)
-    with_u = sorted(symbols & HUBBARD)
-    if with_u and symbols & {"O", "F"}:
+    if with_u := needs_hubbard(atoms.symbols):
         what = f"{', '.join(with_u)} with O or F has a Hubbard U in the Materials Project"
         raise Failure(STAGE, f"{what}: a plain PBE label would mix levels of theory; label it with vasp")
 
