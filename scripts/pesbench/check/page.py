@@ -105,10 +105,17 @@ def advice_sentence(advice: Advice) -> str:
             )
         return f"One number mends it in part; it needs {many}: {advice.reason}.{single}"
     if advice.word == "hardly":
-        return f"A correction is {advice.reason}."
+        return f"A correction is {advice.reason}.{_single(advice)}"
     if advice.word == "does not help":
         return f"A correction does not help: {advice.reason}."
     return f"Whether a correction helps cannot be said: {advice.reason}."
+
+
+def _single(advice: Advice) -> str:
+    """Return what the one label that a model would choose by itself comes to."""
+    if math.isnan(advice.one_typical):
+        return ""
+    return f" One label of typical forces, chosen by the model alone, gives {advice.one_typical:.2f}."
 
 
 def _capital(text: str) -> str:
