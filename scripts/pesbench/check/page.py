@@ -98,11 +98,7 @@ def advice_sentence(advice: Advice) -> str:
         many = {0: "all of your labels, fewer not being enough for sure", 1: "1 label"}.get(
             advice.n_labels, f"{advice.n_labels} random labels"
         )
-        single = ""
-        if advice.n_labels != 1 and math.isfinite(advice.one_typical):
-            single = (
-                f" One label of typical forces, chosen by the model alone, gives {advice.one_typical:.2f}."
-            )
+        single = "" if advice.n_labels == 1 else _single(advice)
         return f"One number mends it in part; it needs {many}: {advice.reason}.{single}"
     if advice.word == "hardly":
         return f"A correction is {advice.reason}.{_single(advice)}"
