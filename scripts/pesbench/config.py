@@ -18,6 +18,13 @@ PUBLISHED, FETCHED = "published", "fetched"
 STRUCTURE_SOURCES = ("prototypes", "materials_project")
 #: Sources that files come from, each of which a local folder may stand for.
 SOURCES = ("phonondb", "mdr", "wbm", "alexandria", "figshare", "labelled", "weights")
+#: Lists of the section ``fine_tuning`` and their defaults; ``seeds``: runs for each number of labels.
+FINE_TUNING: dict[str, Any] = {
+    "models": ["chgnet-0.3.0"],
+    "parts": ["last_layer", "readout", "all", "scratch"],
+    "scratch_labels": ["100", "1000"],
+    "seeds": {1: 3, 10: 3, 100: 1},
+}
 #: Value of a source's mirror: ask the network, whatever the environment says.
 NETWORK = "network"
 DEVICES = ("cpu", "cuda", "auto")
@@ -32,6 +39,7 @@ DEFAULTS: dict[str, Any] = {
     "sampling": {},
     "dft": {},
     "check": {},
+    "fine_tuning": {},
 }
 
 
@@ -170,6 +178,33 @@ def _check(given: object, sampling: object) -> dict[str, Any]:
     }
 
 
+def _fine_tuning(given: object) -> dict[str, Any]:
+    """Return the section ``fine_tuning``: models, sets, parts, how many labels with which seeds, and the settings."""
+    where = "config.yaml, fine_tuning"
+    if not isinstance(given, Mapping | None):
+        raise ConfigError(f"{where} must be a section of 'name: value' lines, not {given!r}")
+    entry, parts = dict(given or {}), benchmark_module("fine_tuning").PARTS
+    lists = {key: entry.pop(key, standard) for key, standard in FINE_TUNING.items()}
+    seeds = lists.pop("seeds")
+    if not isinstance(seeds, Mapping):
+        raise ConfigError(f"{where}: seeds is {seeds!r}, must be lines 'labels: runs', such as 10: 3")
+    words = {key: _words(v) if isinstance(v, str) else [str(w) for w in v or []] for key, v in lists.items()}
+    for part in words["parts"]:
+        _one_of(part, parts, "fine_tuning.parts")
+    runs = {
+        whole_number(_whole(n), f"{where}: seeds", 1, 10**7, "labels"): whole_number(
+            _whole(k), f"{where}: seeds of {n} labels", 0, 1000, "runs"
+        )
+        for n, k in seeds.items()
+    }
+    return {**words, "seeds": runs, "settings": _settings("fine_tuning", entry, where)}
+
+
+def _whole(value: object) -> object:
+    """Return a whole number that came as text, as keys of the command line do; or what was given."""
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
 def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
     """Complete a user's configuration with defaults and check every value.
 
@@ -217,6 +252,7 @@ def resolve(config: Mapping[str, Any]) -> dict[str, Any]:
         "sampling": _sampling(config.get("sampling")),
         "dft": _dft(config.get("dft")),
         "check": _check(config.get("check"), config.get("sampling")),
+        "fine_tuning": _fine_tuning(config.get("fine_tuning")),
     }
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 
 from pesbench.errors import PesbenchError
 from pesbench.files import write_atomic
-from pesbench.high_energy_layout import LAYOUTS
+from pesbench.fine_tuning_layout import LAYOUTS as FINE_TUNING_LAYOUTS
+from pesbench.high_energy_layout import LAYOUTS as HIGH_ENERGY_LAYOUTS
 from pesbench.published import PAPER_MODELS, PHONON_MODELS
 from pesbench.summary import (
     STATUS_WORDS,
@@ -25,6 +26,7 @@ from pesbench.summary import (
 )
 from pesbench.typeset import Column, Layout, latex, markdown
 
+LAYOUTS = {**HIGH_ENERGY_LAYOUTS, **FINE_TUNING_LAYOUTS}
 DECIMALS = 6  # as many as the paper's supplement prints
 
 

@@ -464,6 +464,7 @@ COLLECTORS = (
     "hot_labels",
     "rattled_labels",
     "check",
+    "fine_tuning",
 )
 RULES = {name: text for path in RULE_FILES for name, text in rules_of(path).items() if name not in COLLECTORS}
 

@@ -103,7 +103,7 @@ def test_unknown_key_gets_the_nearest_name(key: str, nearest: str) -> None:
 
 def test_key_like_no_other_gets_the_list() -> None:
     message = refusal(with_value("zzzz", 1))
-    assert "known: benchmarks, check, dft, jobs, materials, models" in message
+    assert "known: benchmarks, check, dft, fine_tuning, jobs, materials, models" in message
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ class Checkpoint:
         How to get the files that their publisher gives to nobody who has not accepted a licence; empty for others.
     files
         SHA-256 of each fetched file, ``unknown`` for a file that nobody here could see.
+    path
+        Of fetched files only where they lie elsewhere than fetched ones do: the folder of a fine-tuned model.
     """
 
     where: str

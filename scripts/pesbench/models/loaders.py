@@ -125,7 +125,7 @@ def checkpoint_path(entry: ModelEntry) -> Path:
     if entry.checkpoint.where == "file":
         return Path(entry.checkpoint.path)
     if entry.checkpoint.where == "fetched":
-        return Path(weights_folder(entry.name))
+        return Path(entry.checkpoint.path or weights_folder(entry.name))
     spec = importlib.util.find_spec(entry.checkpoint.package)
     if spec is None or not spec.submodule_search_locations:
         raise CheckpointError(
