@@ -191,11 +191,12 @@ def _fine_tuning(given: object) -> dict[str, Any]:
     words = {key: _words(v) if isinstance(v, str) else [str(w) for w in v or []] for key, v in lists.items()}
     for part in words["parts"]:
         _one_of(part, parts, "fine_tuning.parts")
+    # Keys of YAML are numbers, those of JSON laid over them are text: what is laid over comes last and counts.
     runs = {
         whole_number(_whole(n), f"{where}: seeds", 1, 10**7, "labels"): whole_number(
             _whole(k), f"{where}: seeds of {n} labels", 0, 1000, "runs"
         )
-        for n, k in seeds.items()
+        for n, k in sorted(seeds.items(), key=lambda line: isinstance(line[0], str))
     }
     return {**words, "seeds": runs, "settings": _settings("fine_tuning", entry, where)}
 

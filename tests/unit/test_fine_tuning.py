@@ -139,7 +139,10 @@ def test_a_wrong_setting_is_named(section: Any, words: str) -> None:
 
 def test_settings_of_the_command_line_come_as_text() -> None:
     found = resolve(
-        {**CONFIG, "fine_tuning": {"models": "a,b", "parts": "all", "seeds": {"10": "2"}, "epochs": "7"}}
+        {
+            **CONFIG,
+            "fine_tuning": {"models": "a,b", "parts": "all", "seeds": {"10": "2", 10: 3}, "epochs": "7"},
+        }
     )["fine_tuning"]
     assert found["models"] == ["a", "b"] and found["parts"] == ["all"] and found["seeds"] == {10: 2}
     assert found["settings"]["epochs"] == 7
