@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from pesbench.engine.predictions import Predictions
 from pesbench.fine_tuning_layout import WORDS
@@ -91,7 +92,15 @@ def _curve_panel(axis: Axes, own: pd.DataFrame, value: str) -> None:
         mean = of.groupby("n_labels")[value].mean()
         axis.plot(mean.index.astype(float), mean, color=color, marker="o", markersize=3, label=WORDS[method])
     axis.set_xscale("log")
-    axis.set_yscale("log")
+    axis.set_ylim(bottom=0.0)
+    _plain_counts(axis, own["n_labels"])
+
+
+def _plain_counts(axis: Axes, counts: pd.Series) -> None:
+    """Mark the numbers of labels that were run, and no others."""
+    ticks = sorted({int(n) for n in counts if n > 0})
+    axis.set_xticks(ticks, [str(n) for n in ticks])
+    axis.xaxis.set_minor_locator(NullLocator())
 
 
 def _legend(figure: Figure, axes: np.ndarray) -> None:
@@ -101,7 +110,7 @@ def _legend(figure: Figure, axes: np.ndarray) -> None:
         if axis.figure is not None
         for line, text in zip(*axis.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(list(entries.values()), list(entries), loc="outside lower center", ncols=6, frameon=False)
+    figure.legend(list(entries.values()), list(entries), loc="outside upper center", ncols=6, frameon=False)
 
 
 def shown_set(runs: Sequence[Run], wanted: Sequence[tuple[str, int]]) -> tuple[str, str]:
@@ -140,6 +149,7 @@ def parity_figure(runs: Sequence[Run], wanted: Sequence[tuple[str, int]], differ
                 _parity(axis, own[key])
             else:
                 axis.text(0.5, 0.5, "not run", ha="center", transform=axis.transAxes)
+                axis.set(box_aspect=1, xticks=[], yticks=[])
         figure.suptitle(f"{display_name(model)}, {name}", fontsize=7.5)
         figure.supxlabel(f"DFT force component (eV/Å)\n{differs}", fontsize=6.5)
         figure.supylabel("Model force component (eV/Å)", fontsize=7.5)
@@ -185,7 +195,10 @@ def volume_figure(table: pd.DataFrame, costs: pd.DataFrame, by_size: bool = Fals
         axes = figure.subplots(1, 3, squeeze=False)
         for axis, (value, title) in zip(axes[0], shown, strict=True):
             _volume_panel(axis, both, value)
-            axis.set(xscale="log", yscale="log", ylabel=title)
+            axis.set(xscale="log", ylabel=title)
+            axis.set_ylim(bottom=0.0)
+            if not by_size:
+                _plain_counts(axis, both["n_labels"])
         sets, devices = " ".join(sorted(set(both["set"]))), " ".join(sorted(set(both["device"].astype(str))))
         size = "Labels × million weights" if by_size else "Labels"
         told = f"means over runs and sets ({sets}) on {devices}; held-out frames of Zuo et al."

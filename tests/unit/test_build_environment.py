@@ -175,7 +175,7 @@ def test_what_contradicts_the_rest_is_installed_alone(pins: Path) -> None:
     subprocess.run([pins.parent / "venv/bin/python", "-c", "import gamma"], check=True)
 
 
-@pytest.mark.parametrize("family", ["m3gnet", "matgl-dgl", "mattersim"])
+@pytest.mark.parametrize("family", ["m3gnet", "matgl-dgl", "matgl-train", "mattersim"])
 def test_conda_installs_alone_what_pip_does(family: str) -> None:
     envs = SCRIPT.parent.parent / "envs"
     alone = build_environment.NO_DEPS.findall((envs / f"{family}.txt").read_text())
@@ -184,7 +184,7 @@ def test_conda_installs_alone_what_pip_does(family: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "family", ["driver", "chgnet", "sevennet", "m3gnet", "matgl-dgl", "mace", "mattersim"]
+    "family", ["driver", "chgnet", "sevennet", "m3gnet", "matgl-dgl", "matgl-train", "mace", "mattersim"]
 )
 def test_pins_are_complete_and_portable(family: str) -> None:
     envs = SCRIPT.parent.parent / "envs"
