@@ -225,6 +225,17 @@ def test_the_same_frames_are_scored_for_every_method(planted: dict[str, list[Rec
     }
 
 
+def test_the_one_label_correction_needs_no_run_of_one_label(planted: dict[str, list[Record]]) -> None:
+    with_it = tables(planted, {MODEL: "PBE"}, 0)["fine_tuning"].query(
+        "method == 'correction' and n_labels == 1"
+    )
+    fewer = {MODEL: [r for r in planted[MODEL] if not r.id.startswith("readout-1-")]}
+    without = tables(fewer, {MODEL: "PBE"}, 0)["fine_tuning"].query(
+        "method == 'correction' and n_labels == 1"
+    )
+    assert len(with_it) == len(without) == 1 and with_it["c"].iloc[0] == without["c"].iloc[0]
+
+
 def test_a_run_that_exploded_is_a_line_and_the_rest_goes_on(planted: dict[str, list[Record]]) -> None:
     made = tables(planted, {MODEL: "PBE"}, 0)
     lost = made["fine_tuning"].query("method == 'last_layer'").iloc[0]
