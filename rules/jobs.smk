@@ -7,7 +7,6 @@ OUTPUTS: results/<benchmark>/<model>/chunks/<chunk>.jsonl, merged to results/<be
 
 localrules:
     merge_records,
-    material,
 
 
 rule model_chunk:

@@ -73,7 +73,7 @@ def entry(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 def frames() -> list[Frame]:
     """Real labels of silicon: one frame to train on, one held out."""
     found = read_labels(ROOT / "data/labels/gpaw_rattled_mp-149.extxyz")
-    return [replace(f, split=s) for f, s in zip(found, ("train", "test"), strict=True)]
+    return [replace(f, split=s) for f, s in zip(found[:2], ("train", "test"), strict=True)]
 
 
 def session_of(entry: ModelEntry, frames: list[Frame], plan: Plan = PLAN) -> Session:
