@@ -103,8 +103,15 @@ def jobs_at_hand(benchmark):
     """For the supplement, one job a model on every material: what to look for among the journals. Else nothing."""
     if not supplement_only():
         return []
-    files = {m: structure_file(benchmark, m) for m in sorted(COSTS[benchmark])}
-    return [job_of(benchmark, name, files) for name in levels(benchmark)]
+    ids = sorted(COSTS[benchmark])
+    files = {m: structure_file(benchmark, m) for m in ids}
+    on_file = {
+        name: {m: naming.reference_file(name, m) for m in ids}
+        for name in REFERENCES[benchmark]
+    }
+    return [
+        job_of(benchmark, name, on_file.get(name, files)) for name in levels(benchmark)
+    ]
 
 
 def published_files():

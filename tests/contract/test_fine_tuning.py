@@ -101,7 +101,13 @@ def test_every_label_is_learned_in_the_loader_s_units(
 ) -> None:
     """One quantity alone in the loss: its error, as the loader computes it afterwards, all but goes."""
     weights = {f"{name}_weight": float(name == quantity) for name in ("energy", "force", "stress")}
-    plan = replace(PLAN, epochs=25, learning_rate=2e-3, **weights)
+    # A tiny network of random weights swings at first: it gets more and smaller steps.
+    steps = (
+        {"epochs": 100, "learning_rate": 5e-4}
+        if entry.name in tiny.TINY
+        else {"epochs": 25, "learning_rate": 2e-3}
+    )
+    plan = replace(PLAN, **steps, **weights)
     before = predict(frames[:1], load_model(entry).calculator)
     label = replace(
         frames[0], energy_ev=float(before.energy_ev[0]) + 0.4
@@ -109,7 +115,7 @@ def test_every_label_is_learned_in_the_loader_s_units(
     session = open_session(entry, [_example(label, {})], [_example(label, {})], plan)
     train(session, plan, "key", Path("state.pt"), keep_best=False)
     after = answers(entry, session, [label])
-    assert error(after, quantity) < 0.7 * error(predict([label], load_model(entry).calculator), quantity)
+    assert error(after, quantity) < 0.5 * error(predict([label], load_model(entry).calculator), quantity)
 
 
 def error(found: Any, quantity: str) -> float:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STAGE = "training"
+#: What ``torch.load`` raises on bytes that are no state, or a part of one.
+UNREADABLE = (OSError, RuntimeError, EOFError, LookupError, TypeError, ValueError, pickle.UnpicklingError)
 #: A mean force error beyond this has left physics (eV/A).
 EXPLODED_EV_PER_ANG = 1000.0
 #: ``last_layer``: the last linear maps before the energy; ``readout``: the whole readout; ``all`` weights; ``scratch``:
@@ -203,7 +205,7 @@ def _load(path: Path, key: str, session: Session) -> Progress | None:
         return None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError) as error:
+    except UNREADABLE as error:
         raise RecordError(f"{path}: cannot be read; delete it, the training then starts anew") from error
     if state.pop("key") != key:
         return None

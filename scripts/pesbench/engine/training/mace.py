@@ -44,9 +44,10 @@ def session(
         from mace.modules import WeightedEnergyForcesStressLoss
         from mace.tools.train import evaluate, train_one_epoch
     torch.set_default_dtype(getattr(torch, entry.dtype))
-    network = (
-        _scratch(train, plan) if plan.part == "scratch" else _published(checkpoint, entry.dtype, plan.device)
-    )
+    if plan.part == "scratch":
+        network = _scratch(train, plan, entry.options.get("head", "Default"))
+    else:
+        network = _published(checkpoint, entry.dtype, plan.device)
     blocks = list(network.readouts)
     last = [getattr(block, "linear_2", None) or block.linear for block in blocks]
     choose(network, {"last_layer": last, "readout": blocks}.get(plan.part, []), plan.part)
@@ -69,6 +70,9 @@ def session(
         "device": torch.device(plan.device),
     }
 
+    # TorchScript's optimizer rewrites the network after its first calls, and rounds otherwise: a training that goes on
+    # in a new process would not end with the same bytes.
+    @torch.jit.optimized_execution(False)
     def run_epoch() -> dict[str, float]:
         losses = Losses()
         train_one_epoch(
@@ -138,7 +142,7 @@ def _graphs(
     return graphs
 
 
-def _scratch(train: Sequence[Example], plan: Plan) -> Any:
+def _scratch(train: Sequence[Example], plan: Plan, head: str) -> Any:
     """Return a network of random weights, scaled as the package does it: by the forces of the training frames."""
     import numpy as np
     import torch
@@ -148,7 +152,7 @@ def _scratch(train: Sequence[Example], plan: Plan) -> Any:
 
     numbers = sorted({int(n) for example in train for n in example.atoms.numbers})
     energies = np.zeros((1, len(numbers)))  # the labels are aligned: their mean is zero
-    graphs = _graphs(train, numbers, CUTOFF_ANG, ["Default"], "Default")
+    graphs = _graphs(train, numbers, CUTOFF_ANG, [head], head)
     loader = DataLoader(dataset=graphs, batch_size=len(graphs), shuffle=False, drop_last=False)
     neighbours = modules.compute_avg_num_neighbors(loader)
     forces = np.concatenate([example.forces_ev_per_ang for example in train])
@@ -171,5 +175,5 @@ def _scratch(train: Sequence[Example], plan: Plan) -> Any:
         correlation=CORRELATION,
         atomic_inter_scale=[float(np.sqrt((forces**2).mean())) or 1.0],
         atomic_inter_shift=[0.0],
-        heads=["Default"],
+        heads=[head],
     )
