@@ -79,7 +79,7 @@ def check_sampling_job(wildcards):
     """What one sampling of a check is told, as JSON."""
     path = naming.check_file(wildcards.name, "inputs", "structure.extxyz")
     cell = {f"check-{wildcards.name}": path}
-    return check_told("sampling", wildcards.model, cell, RUN["check"]["sampling"])
+    return check_told("sampling", wildcards.model, cell, RUN["check"]["settings"])
 
 
 def check_answers(wildcards):

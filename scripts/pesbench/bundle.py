@@ -45,11 +45,13 @@ Published values: see the first lines of `data/published/*.csv`. Licence of the 
 def as_config(run_config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resolved configuration in the form of config.yaml."""
 
-    def flat(part: Mapping[str, Any]) -> dict[str, Any]:
+    def flat(part: Any) -> Any:
+        if not isinstance(part, Mapping) or "settings" not in part:
+            return part
         return {**{key: value for key, value in part.items() if key != "settings"}, **part["settings"]}
 
     benchmarks = {name: flat(part) for name, part in run_config["benchmarks"].items()}
-    return {**run_config, "sampling": flat(run_config["sampling"]), "benchmarks": benchmarks}
+    return {**{name: flat(part) for name, part in run_config.items()}, "benchmarks": benchmarks}
 
 
 def kept_files(records: Path) -> list[Path]:

@@ -174,7 +174,7 @@ def _check(given: object, sampling: object) -> dict[str, Any]:
     return {
         "name": str(name),
         "most_frames": whole_number(most, "check.most_frames", 0, 10_000_000, "frames"),
-        "sampling": _settings("sampling", laid, where),
+        "settings": _settings("sampling", laid, where),
     }
 
 

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 import pesbench.benchmarks
+from pesbench.bundle import as_config
 from pesbench.config import resolve
 from pesbench.errors import ConfigError
 from pesbench.selection import asked_references, select_materials
@@ -301,3 +302,10 @@ def test_databases_to_compare_with(given: object, wanted: dict[str, str]) -> Non
 def test_what_is_no_database(given: object, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         asked_references(resolve(with_value("reference", given))["reference"], DATABASES)
+
+
+def test_what_an_archive_carries_is_the_same_configuration() -> None:
+    """An archive is rebuilt from its config.yaml: every section has to come back as it was resolved."""
+    resolved = resolve(yaml.safe_load(SHIPPED.read_text()))
+    carried = yaml.safe_load(yaml.safe_dump(as_config(resolved)))
+    assert resolve(carried) == resolved
