@@ -101,12 +101,9 @@ def test_every_label_is_learned_in_the_loader_s_units(
 ) -> None:
     """One quantity alone in the loss: its error, as the loader computes it afterwards, all but goes."""
     weights = {f"{name}_weight": float(name == quantity) for name in ("energy", "force", "stress")}
-    # A tiny network of random weights swings at first: it gets more and smaller steps.
-    steps = (
-        {"epochs": 100, "learning_rate": 5e-4}
-        if entry.name in tiny.TINY
-        else {"epochs": 25, "learning_rate": 2e-3}
-    )
+    # M3GNet learns slowly; a tiny network of random weights swings at first and gets smaller steps too.
+    steps: dict[str, Any] = {"epochs": 25 if entry.name == "chgnet-0.3.0" else 100}
+    steps["learning_rate"] = 5e-4 if entry.name in tiny.TINY else 2e-3
     plan = replace(PLAN, **steps, **weights)
     before = predict(frames[:1], load_model(entry).calculator)
     label = replace(
