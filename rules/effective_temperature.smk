@@ -24,7 +24,7 @@ rule relaxed_frames:
     benchmark:
         "results/benchmarks/effective_temperature/{model}/{labels}.tsv"
     wildcard_constraints:
-        labels="|".join(temperature_sets()),
+        labels="[a-z0-9_]+",
     conda:
         lambda wildcards: f"../envs/{MODELS[wildcards.model].environment}.yaml"
     threads: RUN["jobs"]["threads"]

@@ -25,7 +25,7 @@ rule fine_tune:
     benchmark:
         "results/benchmarks/fine_tuning/{model}/{part}-{n}-{set}-{seed}.tsv"
     wildcard_constraints:
-        model="|".join(TUNED),
+        model="|".join([*TUNED, "none"]),
         part="|".join(benchmark_module("fine_tuning").PARTS),
         n=r"\d+",
         seed=r"\d+",

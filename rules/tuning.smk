@@ -6,11 +6,22 @@ INPUTS: RUN, REGISTRY, MATERIALS of setup.smk. OUTPUTS: the functions below.
 from pesbench.engine.training.families import needs_checkpoint, training_environment
 
 TUNING = RUN["fine_tuning"]
+# A registry of one's own may lack them: that matters to whoever asks for fine_tuning.
+TUNED = {
+    name: REGISTRY.models[name] for name in TUNING["models"] if name in REGISTRY.models
+}
 try:
-    TUNED = {name: REGISTRY.get(name) for name in TUNING["models"]}
     TRAINED_IN = {name: training_environment(entry) for name, entry in TUNED.items()}
 except PesbenchError as error:
     raise WorkflowError(str(error)) from None
+
+
+def tuned_models():
+    """The models to fine-tune; one that the registry lacks is named."""
+    try:
+        return [REGISTRY.get(name).name for name in TUNING["models"]]
+    except PesbenchError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def tuned_sets():
@@ -40,7 +51,7 @@ def tuning_records(wildcards=None):
     """The records of all runs."""
     return [
         naming.chunk_records("fine_tuning", model, run)
-        for model in TUNED
+        for model in tuned_models()
         for run in tuning_runs(model)
     ]
 
