@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -151,7 +152,8 @@ def parity_figure(runs: Sequence[Run], wanted: Sequence[tuple[str, int]], differ
                 axis.text(0.5, 0.5, "not run", ha="center", transform=axis.transAxes)
                 axis.set(box_aspect=1, xticks=[], yticks=[])
         figure.suptitle(f"{display_name(model)}, {name}", fontsize=7.5)
-        figure.supxlabel(f"DFT force component (eV/Å)\n{differs}", fontsize=6.5)
+        told = textwrap.fill(differs, 45 * len(wanted))
+        figure.supxlabel(f"DFT force component (eV/Å)\n{told}", fontsize=6.5)
         figure.supylabel("Model force component (eV/Å)", fontsize=7.5)
     return figure
 
