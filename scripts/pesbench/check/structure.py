@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pesbench.errors import PesbenchError
+from pesbench.failures import is_infrastructure
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -53,6 +54,8 @@ def _one_line(path: Path) -> Iterator[None]:
     except PesbenchError:
         raise
     except Exception as error:
+        if is_infrastructure(error):  # the machine's fault, not the file's
+            raise
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise RequestError(
             f"{path}: cannot be read as a structure ({reason}); open it in a viewer, mend it, or export it again as "
