@@ -10,6 +10,7 @@ import dataclasses
 import importlib.metadata
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,9 @@ import tiny
 from ase import Atoms, units
 
 from pesbench.errors import ConformanceError, PesbenchError
-from pesbench.models.calculator import ElementError, Evaluation, NonFiniteError, PesCalculator
+from pesbench.models.calculator import ElementError, Evaluation, Loaded, NonFiniteError, PesCalculator
 from pesbench.models.conformance import check, load_structures, require
-from pesbench.models.loaders import Model, load_model, set_threads
+from pesbench.models.loaders import Model, _flushed, load_model, set_threads
 from pesbench.models.registry import SYMMETRIES, ModelEntry, load_registry
 from pesbench.naming import weights
 
@@ -286,6 +287,27 @@ def test_same_input_same_bits(model: Model, atoms: Atoms, entry: ModelEntry) -> 
     fresh = results(load_model(entry), atoms)
     for one, two, three in zip(first, again, fresh, strict=True):
         assert np.asarray(one).tobytes() == np.asarray(two).tobytes() == np.asarray(three).tobytes()
+
+
+def test_numbers_below_the_smallest_float_are_zero_for_the_network_alone() -> None:
+    """They cost a processor a hundred times as much; what comes after the model has all of its float64."""
+    torch = pytest.importorskip("torch")
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor cannot be told")
+    seen = []
+
+    def tiny_product(_: Any) -> Any:
+        seen.append(float(torch.tensor(1e-30) * torch.tensor(1e-10)))
+        if len(seen) == 2:
+            raise RuntimeError("out of memory")
+        return seen[-1]
+
+    flushed = _flushed(Loaded(tiny_product, frozenset(), 0))
+    assert flushed.evaluate(None) == 0.0
+    with pytest.raises(RuntimeError, match="out of memory"):
+        flushed.evaluate(None)
+    assert flushed.evaluate_many is None
+    assert tiny_product(None) == pytest.approx(1e-40, rel=1e-4)
 
 
 def test_one_atom_cell(model: Model) -> None:
