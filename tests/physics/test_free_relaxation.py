@@ -46,6 +46,9 @@ def test_a_minimum_is_found_again_with_its_frequencies() -> None:
     assert free["energy_ev_per_atom"] == pytest.approx(symmetric.energy_ev / 4, abs=1e-5)
     assert free["max_frequency_thz"] == pytest.approx(values["path"]["max_frequency_thz"], rel=2e-3)
     assert free["n_displacements"] == 1 <= values["n_displacements"]
+    assert free["goal_met"] and SETTINGS.free_goal_ev_per_ang < max(
+        free["fmax_ev_per_ang"], free["max_stress_gpa"] / 160.2
+    ), "it ended where the crystal was known again, not at the tight goal"
 
 
 def test_a_saddle_point_is_left_for_a_lower_energy() -> None:

@@ -28,6 +28,7 @@ from scipy.spatial.transform import Rotation
 
 from pesbench.engine.harmonic import (
     density_of_states,
+    extremes_on_path,
     frequencies_and_velocities,
     frequencies_thz,
     harmonic,
@@ -277,6 +278,30 @@ def test_forces_that_the_relaxation_left_cancel() -> None:
     assert one == pytest.approx(two, abs=1e-6)
 
 
+def test_what_is_known_is_not_asked_again_and_changes_nothing() -> None:
+    """phonopy's default displaces an fcc crystal along an axis, a stretched one along a diagonal."""
+
+    class Counted(EMT):
+        asked = 0
+
+        def calculate(self, *arguments: Any, **options: Any) -> None:
+            super().calculate(*arguments, **options)
+            self.asked += 1
+
+    def default(cell: Atoms, calculator: Calculator, known: Phonopy | None = None) -> NDArray[np.float64]:
+        phonon = displaced_forces(cell, TWO, ONE, calculator, along_axes=False, known=known)
+        return frequencies_thz(matrix_of(phonon), GENERIC)
+
+    cube = bulk("Cu", cubic=True)
+    brick = cube.copy()
+    brick.set_cell(np.diag([3.6, 3.65, 3.7]), scale_atoms=True)
+    for cell, new in ((cube, 0), (brick, 1)):
+        known = displaced_forces(cell, TWO, ONE, EMT())
+        counted = Counted()
+        np.testing.assert_array_equal(default(cell, counted, known), default(cell, EMT()))
+        assert counted.asked == new
+
+
 def test_error_of_a_finite_displacement_is_of_second_order() -> None:
     """Twice the displacement, four times the error: opposite ones cancel the cubic term that a polar cell has."""
     near, far, tiny = (
@@ -462,6 +487,7 @@ def test_path_s_maximum_is_not_one_of_the_kept_points() -> None:
     found = harmonic(fcc_springs(), line, (2, 2, 2), 300.0)
     highest = thz(8 * K, mass("Cu"))
     assert found.values["path"]["max_frequency_thz"] == pytest.approx(highest, rel=1e-5)
+    assert extremes_on_path(fcc_springs(), line)["max_frequency_thz"] == pytest.approx(highest, rel=1e-5)
     assert np.max(found.bands["segments"][0]["frequencies_thz"]) < 0.999 * highest
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ import spglib
 from ase import Atoms, units
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from ase.filters import FrechetCellFilter
+from ase.filters import ExpCellFilter, Filter, FrechetCellFilter
 from ase.optimize import FIRE
 from ase.spacegroup import crystal
 
-from pesbench.engine.relax import OnceFilter, relax, relax_crystal
+from pesbench.engine.relax import CELL_FILTERS, relax, relax_crystal
 from pesbench.failures import Failure
 from pesbench.models.calculator import Evaluation, PesCalculator
 from pesbench.models.loaders import load_model
@@ -219,21 +220,38 @@ def test_fused_atoms_stop_it() -> None:
     assert calculator.evaluations < 30
 
 
-def test_the_filter_asks_once_a_geometry_and_changes_no_bit(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("name", "original"), [("Frechet", FrechetCellFilter), ("Exp", ExpCellFilter)])
+@pytest.mark.filterwarnings("ignore:Use FrechetCellFilter:DeprecationWarning")
+def test_the_filter_asks_once_a_geometry_and_changes_no_bit(
+    name: str, original: type[Filter], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The path is ASE's own, to the last bit, with a third of the logarithms."""
     asked = []
-    original = FrechetCellFilter.get_forces
+    forces = original.get_forces
     monkeypatch.setattr(
-        FrechetCellFilter, "get_forces", lambda self, **options: asked.append(1) or original(self, **options)
+        original, "get_forces", lambda self, **options: asked.append(1) or forces(self, **options)
     )
 
-    def path(kind: type[FrechetCellFilter]) -> tuple[bytes, bytes, int]:
+    def path(kind: type[Filter]) -> tuple[bytes, bytes, int]:
         atoms = alloy()
         atoms.calc = EMT()
         asked.clear()
         FIRE(kind(atoms), logfile=None).run(fmax=1e-4, steps=60)
         return atoms.positions.tobytes(), atoms.cell.array.tobytes(), len(asked)
 
-    plain, once = path(FrechetCellFilter), path(OnceFilter)
+    plain, once = path(original), path(CELL_FILTERS[name])
     assert plain[:2] == once[:2]
     assert once[2] <= 61 < plain[2]
+
+
+def test_the_two_cell_filters_go_different_ways_to_one_minimum() -> None:
+    """The papers' older filter weighs the whole cell's virial; both end where forces and stress vanish."""
+    ends, halfway = {}, {}
+    for name in ("Frechet", "Exp"):
+        run = partial(relax, alloy(), EMT(), relax_cell=True, keep_symmetry=False, cell_filter=name)
+        halfway[name] = run(fmax_ev_per_ang=1e-4, max_steps=15).atoms.get_volume()
+        ends[name] = run(fmax_ev_per_ang=1e-4, max_steps=1000)
+        assert ends[name].converged and ends[name].max_stress_gpa < 0.01
+    assert halfway["Frechet"] != pytest.approx(halfway["Exp"], rel=1e-4)
+    assert ends["Frechet"].energy_ev == pytest.approx(ends["Exp"].energy_ev, abs=1e-5)
+    assert ends["Frechet"].atoms.get_volume() == pytest.approx(ends["Exp"].atoms.get_volume(), rel=1e-4)

@@ -426,6 +426,18 @@ def test_the_paper_s_relaxation_counts_and_the_symmetric_one_stands_beside(publi
     assert (table.loc[first, "space_group"], table.loc[first, "free_space_group"]) == (225, 139)
     assert (table.loc[first, "status"], table.loc[second, "status"]) == ("ok", "not_converged")
     assert table.loc[second, "explanation"] == "free relaxation: fmax 0.1"
+    printed = published.set_index("mp_id")["chgnet_thz"]
+    met = {
+        CHGNET: [
+            record(first, 10.0, free_thz=printed[first]),
+            record(second, 10.0, free_thz=1.015 * printed[second], free_status="not_converged"),
+        ]
+    }
+    table = deng.metrics_table(deng.table(met, {}, LEVELS, {}, published), LEVELS, 0)
+    ours = table[table["values"] == "ours"].set_index(["model", "set"])
+    counts = ["n_compared", "n_within_0.1_percent", "n_within_1_percent", "n_within_2_percent"]
+    assert ours.loc[(CHGNET, "finished"), counts].to_list() == [1, 1, 1, 1]
+    assert ours.loc[(CHGNET, "converged or not"), counts].to_list() == [2, 1, 1, 2]
 
 
 def test_a_row_that_is_off_says_what_its_record_knows(published: pd.DataFrame) -> None:

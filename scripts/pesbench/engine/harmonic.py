@@ -307,5 +307,6 @@ def extremes_on_path(phonon: Phonopy, path: BandPath) -> dict[str, Any]:
     matrix = get_dynamical_matrix(
         cast("NDArray[np.float64]", phonon.force_constants), phonon.supercell, phonon.primitive
     )
-    frequencies = np.concatenate([frequencies_thz(matrix, segment) for segment in path.qpoints])
-    return {**extremes(frequencies), "n_displacements": len(first_atoms(phonon))}
+    coarse = [frequencies_thz(matrix, segment[::STRIDE]) for segment in path.qpoints]
+    between = frequencies_thz(matrix, points_between(path, coarse))
+    return {**extremes(np.concatenate([*coarse, between])), "n_displacements": len(first_atoms(phonon))}

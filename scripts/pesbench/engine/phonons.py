@@ -146,6 +146,7 @@ def displaced_forces(
     displacement_ang: float = 0.01,
     symprec: float = 1e-5,
     along_axes: bool = True,
+    known: Phonopy | None = None,
 ) -> Phonopy:
     """Ask a calculator for the forces on phonopy's displaced supercells.
 
@@ -161,6 +162,8 @@ def displaced_forces(
         Displace along the lattice vectors alone, as PhononDB and Loew et al. do; else along diagonals too, phonopy's
         default and Deng's, which takes fewer displacements. A model whose energy has a cusp, such as CHGNet where
         three atoms stand in line, gives other force constants.
+    known
+        Displacements with forces of the same supercell: what is among them is not asked again.
 
     Returns
     -------
@@ -177,10 +180,21 @@ def displaced_forces(
     phonon = Phonopy(to_phonopy(unitcell), supercell_matrix, primitive_matrix, symprec=symprec)
     phonon.generate_displacements(distance=displacement_ang, is_diagonal=not along_axes)
     supercell, displacements = to_ase(phonon.supercell), first_atoms(phonon)
-    found = forces_of(calculator, (_displaced(supercell, displacement) for displacement in displacements))
+    had = {} if known is None else {_key(one): one["forces"] for one in first_atoms(known)}
+    asked = [one for one in displacements if _key(one) not in had]
+    found = forces_of(calculator, (_displaced(supercell, displacement) for displacement in asked))
     for number, displacement in enumerate(displacements, start=1):
-        displacement["forces"] = _next(found, _name(displacement, number, displacements))
+        forces = had.get(_key(displacement))
+        if forces is None:
+            forces = _next(found, _name(displacement, number, displacements))
+        displacement["forces"] = forces
     return phonon
+
+
+def _key(displacement: dict[str, Any]) -> tuple[int, ...]:
+    """Return atom and vector, to a millionth of an angstrom."""
+    vector = np.rint(np.asarray(displacement["displacement"]) * 1e6).astype(int)
+    return int(displacement["number"]), *vector.tolist()
 
 
 def first_atoms(phonon: Phonopy) -> list[dict[str, Any]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from ase import Atoms, units
 from ase.constraints import FixSymmetry
-from ase.filters import FrechetCellFilter
+from ase.filters import ExpCellFilter, Filter, FrechetCellFilter
 from ase.neighborlist import natural_cutoffs, neighbor_list
 from ase.optimize import BFGS, FIRE, LBFGS
 from ase.optimize.cellawarebfgs import CellAwareBFGS
@@ -30,17 +32,16 @@ SPRING_EV_PER_ANG2 = 10.0
 MAX_STEP = 0.12
 # Steps without a lower force after which a relaxation that has converged stops looking for the tighter goal.
 PATIENCE = 15
+ASK_EVERY = 10
 MAX_VOLUME_RATIO = 2.0
 # Two atoms closer than this share of the sum of their covalent radii have fused.
 FUSED = 0.5
 
 
-class OnceFilter(FrechetCellFilter):
-    """ASE's filter, its forces computed once a geometry: optimizers ask up to three times, a logarithm each time."""
+class _Once(Filter):
+    """Forces computed once a geometry: optimizers ask up to three times, a matrix logarithm each time."""
 
-    def __init__(self, atoms: Atoms, **options: Any) -> None:
-        super().__init__(atoms, **options)
-        self._known: tuple[Any, NDArray[np.float64]] | None = None
+    _known: tuple[Any, NDArray[np.float64]] | None = None
 
     def get_forces(self, **options: Any) -> NDArray[np.float64]:
         """Return the generalized forces (n_atoms + 3, 3), as ASE's filter does."""
@@ -48,6 +49,23 @@ class OnceFilter(FrechetCellFilter):
         if self._known is None or self._known[0] != where:
             self._known = where, super().get_forces(**options)
         return self._known[1].copy()
+
+
+class OnceFilter(_Once, FrechetCellFilter):
+    """ASE's filter, its forces computed once a geometry."""
+
+
+class OnceExpFilter(_Once, ExpCellFilter):
+    """ASE's older filter, which weighs the whole cell's virial like the force on one atom."""
+
+    def __init__(self, atoms: Atoms) -> None:
+        with warnings.catch_warnings():
+            # ASE advises against it. It is what ASE had when the papers' relaxations were run.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            super().__init__(atoms)
+
+
+CELL_FILTERS = {"Frechet": OnceFilter, "Exp": OnceExpFilter}
 
 
 @dataclass(frozen=True)
@@ -88,11 +106,19 @@ def relax(
     optimizer: str = "FIRE",
     relax_cell: bool = False,
     keep_symmetry: bool = True,
+    cell_filter: Literal["Frechet", "Exp"] = "Frechet",
+    arrived: Callable[[Atoms], bool] | None = None,
 ) -> Relaxation:
     """Relax positions, and with ``relax_cell`` the cell too, then by default the space group kept.
 
-    The cell relaxes by ASE's Frechet filter, whose generalized forces meet the same threshold as the atoms.
-    The input is left as it is.
+    The cell relaxes by ASE's Frechet filter, or by the one before it, whose generalized forces meet the same threshold
+    as the atoms. The input is left as it is.
+
+    Parameters
+    ----------
+    arrived
+        Asked about every tenth geometry, which has its calculator: whether the relaxation may end there. That counts
+        as converged.
 
     Raises
     ------
@@ -103,10 +129,15 @@ def relax(
     work.calc = calculator
     if relax_cell and keep_symmetry:
         work.set_constraint(FixSymmetry(work, symprec=1e-3))
-    target = OnceFilter(work) if relax_cell else work
+    target = CELL_FILTERS[cell_filter](work) if relax_cell else work
     before = getattr(calculator, "evaluations", 0)
     dynamics = OPTIMIZERS[optimizer](target, logfile=None)
-    converged = bool(dynamics.run(fmax=fmax_ev_per_ang, steps=max_steps))
+    converged = False
+    for below in dynamics.irun(fmax=fmax_ev_per_ang, steps=max_steps):
+        converged = bool(below)
+        if arrived is not None and not converged and dynamics.nsteps % ASK_EVERY == 0 and arrived(work):
+            converged = True
+            break
     energy_ev = float(work.get_potential_energy())
     forces = work.get_forces(apply_constraint=False)
     stress_gpa = (

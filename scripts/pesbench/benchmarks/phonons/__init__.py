@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 from pesbench.records import Record
 
-PROTOCOL = 1
+PROTOCOL = 2
 MANIFEST = "data/manifests/phonons.csv"
 PUBLISHED = "data/published/deng2025_s3_phonons.csv"
 #: Forces on file that are run beside the models, and their levels of theory; the first one's cells are the models'.

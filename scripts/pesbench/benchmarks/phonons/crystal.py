@@ -63,6 +63,7 @@ def forces(
     settings: Settings,
     symprec_ang: float = 1e-5,
     along_axes: bool = True,
+    known: Phonopy | None = None,
 ) -> Phonopy:
     """Return the model's forces on the displaced supercells of a relaxed unit cell."""
     return displaced_forces(
@@ -73,6 +74,7 @@ def forces(
         displacement_ang=settings.displacement_ang,
         symprec=symprec_ang,
         along_axes=along_axes,
+        known=known,
     )
 
 

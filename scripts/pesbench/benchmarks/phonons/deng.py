@@ -24,9 +24,11 @@ MAX_FREQUENCY, FREE_MAX_FREQUENCY = "path.max_frequency_thz", "free.max_frequenc
 MIN_FREQUENCY = "path.min_frequency_thz"
 FREE, KEPT = "without symmetry, as published", "space group kept"
 REFERENCE, REFERENCE_LEVEL = "phonondb-2018", "PBEsol"
+#: The set of every row with a value: the paper, too, took relaxations that did not converge where they stood.
+AS_LEFT = "converged or not"
 #: A row whose value differs by more than this share from the published one carries an explanation.
 EXPLAIN_BEYOND = 0.01
-TOLERANCES_PERCENT = (0.1, 1.0)
+TOLERANCES_PERCENT = (0.1, 1.0, 2.0)
 TABLE_COLUMNS = (
     *("row", "mp_id", "formula", "model", "max_freq_thz", "published_thz", "dft_thz", "dft_published_thz"),
     *("status", "relative_difference", "ratio_to_dft", "explanation", "level_of_theory"),
@@ -181,8 +183,9 @@ def _found(line: Mapping[str, Any], record: Record | None) -> str:
 def metrics_table(scored: pd.DataFrame, levels: Mapping[str, str], seed: int) -> pd.DataFrame:
     """Score each model's largest frequencies against the DFT, for our and for the published values.
 
-    Sets as in `pesbench.metrics.row_sets`, and for the published values ``all`` of the paper's rows too. The DFT is
-    ours where there is one, else the published one; the line ``DFT`` sets ours against the published.
+    Sets as in `pesbench.metrics.row_sets`, and for the published values ``all`` of the paper's rows too. How many of
+    our values meet the published ones is counted once more over `AS_LEFT`. The DFT is ours where there is one, else
+    the published one; the line ``DFT`` sets ours against the published.
 
     Parameters
     ----------
@@ -219,6 +222,8 @@ def metrics_table(scored: pd.DataFrame, levels: Mapping[str, str], seed: int) ->
         if name == "finished":
             theirs = _scores(own["published_thz"], own["reference_thz"], seed)
             lines.append(about | theirs | {"values": "published", "set": "all"})
+            met = agreement(own["max_freq_thz"], own["published_thz"])
+            lines.append(about | met | {"values": "ours", "set": AS_LEFT, "against": "published"})
     return metrics.whole_counts(pd.DataFrame(lines, columns=list(METRIC_COLUMNS)))
 
 
