@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -426,6 +427,13 @@ def test_the_paper_s_relaxation_counts_and_the_symmetric_one_stands_beside(publi
     assert (table.loc[first, "space_group"], table.loc[first, "free_space_group"]) == (225, 139)
     assert (table.loc[first, "status"], table.loc[second, "status"]) == ("ok", "not_converged")
     assert table.loc[second, "explanation"] == "free relaxation: fmax 0.1"
+    left = record(second, 10.0, free_thz=12.0)  # the symmetric relaxation failed, the paper's did not
+    without = replace(
+        left, status="not_converged", message="relaxation: fmax", values={"free": left.values["free"]}
+    )
+    alone = deng.table({CHGNET: [without]}, {}, LEVELS, {}, published).set_index("mp_id").loc[second]
+    assert (alone["max_freq_thz"], alone["status"], alone["relaxation"]) == (12.0, "ok", deng.FREE)
+    assert np.isnan(alone["symmetric_max_freq_thz"])
     printed = published.set_index("mp_id")["chgnet_thz"]
     met = {
         CHGNET: [

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pesbench.benchmarks.phonons.settings import Settings
-from pesbench.failures import stage
+from pesbench.failures import Failure, stage
 from pesbench.published import read_explanations
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def run(
     Returns
     -------
     dict
-        Values of the record, and under ``files`` the phonopy file and the band structure to keep.
+        Values of the record, and under ``files`` the phonopy file and the band structure to keep. Where the relaxation
+        with the space group kept fails: its status and message, and of Deng's materials the one without symmetry.
 
     Raises
     ------
@@ -130,7 +131,16 @@ def run(
     with stage("structure"):
         file = read_on_file(structure) if calculator is None else read(structure, task)
         path = band_path(file.unitcell, file.primitive_matrix)
-    relaxation = None if calculator is None else relax_kept(file, calculator, settings)
+    due = settings.free_relaxation and bool(task.get("free"))
+    relaxation = None
+    if calculator is not None:
+        try:
+            relaxation = relax_kept(file, calculator, settings)
+        except Failure as failure:
+            if not due:
+                raise
+            alone = free_relaxation(file, path, calculator, settings)
+            return {"status": failure.status, "message": str(failure), "free": alone}
     with stage("forces"):
         if calculator is None or relaxation is None:
             phonon = on_file(file)
@@ -139,8 +149,8 @@ def run(
     with stage("phonons"):
         found = harmonic(phonon, path, (settings.mesh,) * 3, settings.temperature_kelvin)
     free = None
-    if calculator is not None and relaxation is not None and settings.free_relaxation and task.get("free"):
-        free = free_relaxation(file, path, calculator, settings, relaxation, phonon)
+    if calculator is not None and relaxation is not None and due:
+        free = free_relaxation(file, path, calculator, settings, (relaxation, phonon))
     bands = json.dumps(_rounded(found.bands), separators=(",", ":"))
     return {
         **cell_values(file, phonon, relaxation),

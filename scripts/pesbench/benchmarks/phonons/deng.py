@@ -124,7 +124,7 @@ def _line(given: dict[str, Any], model: str, record: Record | None, dft: Record 
         "status": _status(record),
         "relative_difference": _ratio(ours, theirs) - 1.0,
         "ratio_to_dft": _ratio(ours, reference),
-        "relaxation": (FREE if free else KEPT) if record and record.status == "ok" else "",
+        "relaxation": FREE if free else KEPT if record and record.status == "ok" else "",
         "symmetric_max_freq_thz": _number(record, MAX_FREQUENCY),
         "space_group": _group(record, "space_group"),
         "free_space_group": _group(record, "free.space_group"),
@@ -150,18 +150,17 @@ def _group(record: Record | None, path: str) -> int | None:
 
 
 def _status(record: Record | None) -> str:
-    """Return the material's status, and where it is ok that of the relaxation without symmetry."""
-    if record is None or record.status != "ok":
-        return record.status if record else "not_run"
-    return str((record.values.get("free") or {}).get("status", "ok"))
+    """Return the status of the relaxation without symmetry, and where there was none the material's."""
+    if record is None:
+        return "not_run"
+    return str((record.values.get("free") or {}).get("status", record.status))
 
 
 def _explanation(line: Mapping[str, Any], record: Record | None, reason: str) -> str:
     """Return why a row was not finished, or why it is off; nothing where it meets the published value."""
-    if record and record.status != "ok":
-        return f"{record.stage}: {record.message}"
     if record and line["status"] != "ok":
-        return str(record.values["free"]["message"])
+        free = record.values.get("free") or {}
+        return str(free.get("message") or f"{record.stage}: {record.message}")
     if not abs(line["relative_difference"]) > EXPLAIN_BEYOND:
         return ""
     return reason or _found(line, record) or "unexplained"

@@ -37,10 +37,11 @@ def free_relaxation(
     path: BandPath,
     calculator: Calculator,
     settings: Settings,
-    symmetric: CrystalRelaxation,
-    phonon: Phonopy,
+    kept: tuple[CrystalRelaxation, Phonopy] | None = None,
 ) -> dict[str, Any]:
     """Return the largest frequency as Deng et al. got it: relaxed without symmetry, which leaves saddle points.
+
+    ``kept`` is the relaxation with the space group kept and its phonons, with force constants, where it converged.
 
     The cell relaxes by ASE's ExpCellFilter, which the paper does not name: a row whose relaxation ends at the limit of
     steps, far from any minimum, comes out to the fourth digit with it and with no other filter that was tried
@@ -52,8 +53,8 @@ def free_relaxation(
     the symmetric crystal again, that one is taken without the noise. Displacements are phonopy's default set, as the
     paper's: in CHGNet another set of directions changes some maxima by more than 1 %.
     """
-    softest_thz = softest_in_unit_cell_thz(phonon)
-    saddle = softest_thz < SADDLE_THZ
+    symmetric, phonon = kept or (None, None)
+    softest_thz = None if phonon is None else softest_in_unit_cell_thz(phonon)
 
     def at_rest(atoms: Atoms) -> bool:
         fmax = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
@@ -72,13 +73,17 @@ def free_relaxation(
                 relax_cell=True,
                 keep_symmetry=False,
                 cell_filter="Exp",
-                arrived=None if saddle else at_rest,
+                arrived=None if softest_thz is None or softest_thz < SADDLE_THZ else at_rest,
             )
             same = _same_crystal(relaxed.atoms, relaxed.energy_ev, symmetric)
-            cell, atoms = (file, symmetric.atoms) if same else (_all_primitive(file), relaxed.atoms)
-            known = phonon if same else None
             displaced = forces(
-                cell, atoms, calculator, settings, SAME_CRYSTAL_ANG, along_axes=False, known=known
+                file if same else _all_primitive(file),
+                symmetric.atoms if symmetric is not None and same else relaxed.atoms,
+                calculator,
+                settings,
+                SAME_CRYSTAL_ANG,
+                along_axes=False,
+                known=phonon if same else None,
             )
             extremes = extremes_on_path(displaced, path if same else path.on(file.primitive_matrix))
     except Failure as failure:
@@ -114,8 +119,10 @@ def _cell_force(stress_ev_per_ang3: float, atoms: Atoms) -> float:
     return stress_ev_per_ang3 * atoms.get_volume() / len(atoms)
 
 
-def _same_crystal(atoms: Atoms, energy_ev: float, symmetric: CrystalRelaxation) -> bool:
-    """Return whether a crystal is the symmetric one: its space group, energy and volume."""
+def _same_crystal(atoms: Atoms, energy_ev: float, symmetric: CrystalRelaxation | None) -> bool:
+    """Return whether a crystal is the symmetric one, where there is one: its space group, energy and volume."""
+    if symmetric is None:
+        return False
     energies = abs(energy_ev - symmetric.energy_ev) / len(atoms) < SAME_ENERGY_EV_PER_ATOM
     volumes = abs(atoms.get_volume() / symmetric.atoms.get_volume() - 1) < SAME_VOLUME
     groups = {space_group(to_phonopy(one), SAME_CRYSTAL_ANG) for one in (atoms, symmetric.atoms)}
