@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import spglib
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.io import write
@@ -88,3 +89,22 @@ def test_the_paper_s_relaxation_is_kept_where_the_symmetric_one_fails(tmp_path: 
     assert 3 < found["free"]["max_frequency_thz"] < 8, "copper's 7 THz, softer where it is stretched"
     with pytest.raises(Failure, match=r"relaxation: fmax .* after 1 steps"):
         run(tmp_path / "copper.vasp", {"free": False}, EMT(), hasty)
+
+
+def test_a_cell_that_spglib_cannot_reduce_is_tried_again_within_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where noise is as large as the tolerance, its reduction of a cell fails."""
+    tried = []
+    original = forces
+
+    def refusing(
+        file: Any, atoms: Any, calculator: Any, settings: Any, symprec_ang: float, **more: Any
+    ) -> Any:
+        tried.append(symprec_ang)
+        if symprec_ang > 5e-5:
+            raise spglib.SpglibError("Niggli reduction failed")
+        return original(file, atoms, calculator, settings, symprec_ang, **more)
+
+    monkeypatch.setattr("pesbench.benchmarks.phonons.free.forces", refusing)
+    free, _, values = relaxed_without_symmetry(copper(FCC, 3.65))
+    assert tried == [1e-4, 1e-5]
+    assert free["max_frequency_thz"] == pytest.approx(values["path"]["max_frequency_thz"], rel=2e-3)

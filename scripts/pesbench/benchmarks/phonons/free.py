@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import spglib
 
 from pesbench.benchmarks.phonons.crystal import forces, space_group
 from pesbench.benchmarks.phonons.settings import SADDLE_THZ
@@ -76,15 +77,10 @@ def free_relaxation(
                 arrived=None if softest_thz is None or softest_thz < SADDLE_THZ else at_rest,
             )
             same = _same_crystal(relaxed.atoms, relaxed.energy_ev, symmetric)
-            displaced = forces(
-                file if same else _all_primitive(file),
-                symmetric.atoms if symmetric is not None and same else relaxed.atoms,
-                calculator,
-                settings,
-                SAME_CRYSTAL_ANG,
-                along_axes=False,
-                known=phonon if same else None,
-            )
+            if symmetric is not None and same:
+                displaced = _displaced(file, symmetric.atoms, calculator, settings, phonon)
+            else:
+                displaced = _displaced(_all_primitive(file), relaxed.atoms, calculator, settings)
             extremes = extremes_on_path(displaced, path if same else path.on(file.primitive_matrix))
     except Failure as failure:
         return {"status": failure.status, "message": f"{failure.stage}: {failure.message}"}
@@ -107,6 +103,20 @@ def free_relaxation(
         "max_stress_gpa": relaxed.max_stress_gpa,
         "goal_met": relaxed.converged,
     }
+
+
+def _displaced(
+    file: PhononFile, atoms: Atoms, calculator: Calculator, settings: Settings, known: Phonopy | None = None
+) -> Phonopy:
+    """Return the forces on phonopy's default displacements, symmetry being what noise leaves of it."""
+
+    def within(symprec_ang: float) -> Phonopy:
+        return forces(file, atoms, calculator, settings, symprec_ang, along_axes=False, known=known)
+
+    try:
+        return within(SAME_CRYSTAL_ANG)
+    except spglib.SpglibError:  # no cell is reduced whose noise is as large as the tolerance (CdI2 in M3GNet)
+        return within(SAME_CRYSTAL_ANG / 10)
 
 
 def _all_primitive(file: PhononFile) -> PhononFile:
