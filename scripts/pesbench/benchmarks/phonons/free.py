@@ -51,8 +51,9 @@ def free_relaxation(
     Where the symmetric crystal is a saddle point that the unit cell can leave, rounding noise drives the relaxation
     out of it, which takes a tight goal; another has none to leave, and the relaxation may end once it is there. The
     last geometry counts where its forces are below ``fmax_ev_per_ang``, whether or not the goal was met. Where it is
-    the symmetric crystal again, that one is taken without the noise. Displacements are phonopy's default set, as the
-    paper's: in CHGNet another set of directions changes some maxima by more than 1 %.
+    the symmetric crystal again, that one is taken without the noise; one that did not converge stands as it was left.
+    Displacements are phonopy's default set, as the paper's: in CHGNet another set of directions changes some maxima by
+    more than 1 %.
     """
     symmetric, phonon = kept or (None, None)
     softest_thz = None if phonon is None else softest_in_unit_cell_thz(phonon)
@@ -76,17 +77,21 @@ def free_relaxation(
                 cell_filter="Exp",
                 arrived=None if softest_thz is None or softest_thz < SADDLE_THZ else at_rest,
             )
-            same = _same_crystal(relaxed.atoms, relaxed.energy_ev, symmetric)
+            cell_force = _cell_force(relaxed.max_stress_gpa * EV_PER_ANG3_PER_GPA, relaxed.atoms)
+            met = max(relaxed.fmax_ev_per_ang, cell_force) <= settings.fmax_ev_per_ang
+            same = met and _same_crystal(relaxed.atoms, relaxed.energy_ev, symmetric)
+            group = space_group(to_phonopy(relaxed.atoms), SAME_CRYSTAL_ANG)
             if symmetric is not None and same:
                 displaced = _displaced(file, symmetric.atoms, calculator, settings, phonon)
+            elif group == space_group(file.unitcell):
+                displaced = _displaced(file, relaxed.atoms, calculator, settings)
             else:
                 displaced = _displaced(_all_primitive(file), relaxed.atoms, calculator, settings)
-            extremes = extremes_on_path(displaced, path if same else path.on(file.primitive_matrix))
+                path = path.on(file.primitive_matrix)
+            extremes = extremes_on_path(displaced, path)
     except Failure as failure:
         return {"status": failure.status, "message": f"{failure.stage}: {failure.message}"}
     volume_ang3 = relaxed.atoms.get_volume() / len(relaxed.atoms)
-    cell_force = _cell_force(relaxed.max_stress_gpa * EV_PER_ANG3_PER_GPA, relaxed.atoms)
-    met = max(relaxed.fmax_ev_per_ang, cell_force) <= settings.fmax_ev_per_ang
     told = f"fmax {relaxed.fmax_ev_per_ang:.4f} eV/A, stress {relaxed.max_stress_gpa:.3f} GPa"
     return {
         "status": "ok" if met else "not_converged",
@@ -94,7 +99,7 @@ def free_relaxation(
         **extremes,
         "same_as_symmetric": same,
         "softest_in_unit_cell_thz": softest_thz,
-        "space_group": space_group(to_phonopy(relaxed.atoms), SAME_CRYSTAL_ANG),
+        "space_group": group,
         "volume_ang3_per_atom": volume_ang3,
         "energy_ev_per_atom": relaxed.energy_ev / len(relaxed.atoms),
         "steps": relaxed.steps,
