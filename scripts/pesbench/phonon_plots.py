@@ -158,7 +158,10 @@ def table_models(table: pd.DataFrame) -> list[str]:
 
 
 def reproduction_phonons(table: pd.DataFrame) -> Figure:
-    """Plot our maximum frequencies against the published ones of the same model, and the relative deviations."""
+    """Plot our maximum frequencies against the published ones of the same model, and the relative deviations.
+
+    Relaxations that did not converge are drawn too, hollow: the paper took them where they stood.
+    """
     models = [m for m in table_models(table) if m in PHONON_MODELS]
     with matplotlib.rc_context(STYLE):
         if not models:
@@ -166,26 +169,29 @@ def reproduction_phonons(table: pd.DataFrame) -> Figure:
             nothing(figure.subplots(), "no model of the paper has run yet")
             return figure
         side = min(3.3, FULL_WIDTH_IN / len(models))
-        figure = Figure(figsize=(side * len(models), side + 1.7), layout="constrained")
+        figure = Figure(figsize=(side * len(models), side + 1.8), layout="constrained")
         axes = figure.subplots(2, len(models), squeeze=False, height_ratios=(side, 1.2))
         for top, bottom, model in zip(*axes, models, strict=True):
-            rows = table[table["model"] == model]
-            own = rows[(rows["status"] == "ok") & rows["published_thz"].notna()].astype(
-                {"max_freq_thz": float}
-            )
-            lost = int(rows["status"].isin(["failed", "not_converged"]).sum())
-            told = f"\n{lost} failed or not converged" if lost else ""
-            top.set_title(f"{model_title(model)}\n{len(own)} of {len(rows)} materials{told}")
-            _parity(top, model, own)
-            _deviations(bottom, model, own)
+            rows = table[table["model"] == model].astype({"max_freq_thz": float, "published_thz": float})
+            drawn = rows[rows[["max_freq_thz", "published_thz"]].notna().all(axis=1)]
+            own, left = (drawn[drawn["status"] == status] for status in ("ok", "not_converged"))
+            lost = int(rows["status"].isin(["failed", "not_converged"]).sum()) - len(left)
+            told = f"\n{len(left)} of them not converged (hollow)" if len(left) else ""
+            told += f"\n{lost} failed or not converged" if lost else ""
+            top.set_title(f"{model_title(model)}\n{len(own) + len(left)} of {len(rows)} materials{told}")
+            _parity(top, model, own, left)
+            _deviations(bottom, model, own, left)
     return figure
 
 
-def _parity(axis: Axes, model: str, own: pd.DataFrame) -> None:
-    x, y = own["published_thz"], own["max_freq_thz"]
-    ends = (0.8 * min(x.min(), y.min()), 1.25 * max(x.max(), y.max())) if len(own) else (1.0, 100.0)
-    look: Any = {"marker": MODEL_MARKERS[model], "linewidths": 0.2, "edgecolors": "white", "s": 11}
-    axis.scatter(x, y, color=MODEL_COLORS[model], **look).set_gid(f"{model} maxima")
+def _parity(axis: Axes, model: str, own: pd.DataFrame, left: pd.DataFrame) -> None:
+    both = pd.concat([own, left])[["published_thz", "max_freq_thz"]].to_numpy()
+    ends = (0.8 * both.min(), 1.25 * both.max()) if len(both) else (1.0, 100.0)
+    look: Any = {"marker": MODEL_MARKERS[model], "s": 11}
+    filled: Any = {"color": MODEL_COLORS[model], "linewidths": 0.2, "edgecolors": "white"}
+    hollow: Any = {"facecolors": "none", "linewidths": 0.6, "edgecolors": MODEL_COLORS[model]}
+    for rows, face, name in ((left, hollow, "left"), (own, filled, "maxima")):
+        axis.scatter(rows["published_thz"], rows["max_freq_thz"], **look, **face).set_gid(f"{model} {name}")
     axis.plot(ends, ends, color="black", zorder=0)
     axis.set(xlabel="Published maximum (THz)", ylabel="Our maximum (THz)", xscale="log", yscale="log")
     axis.set(xlim=ends, ylim=ends, aspect="equal")
@@ -195,10 +201,14 @@ def _parity(axis: Axes, model: str, own: pd.DataFrame) -> None:
         side.set_minor_formatter(NullFormatter())
 
 
-def _deviations(axis: Axes, model: str, own: pd.DataFrame) -> None:
-    percent, end = 100 * (own["max_freq_thz"] / own["published_thz"] - 1), DEVIATION_END_PERCENT
+def _deviations(axis: Axes, model: str, own: pd.DataFrame, left: pd.DataFrame) -> None:
+    end = DEVIATION_END_PERCENT
+    parts = [100 * (rows["max_freq_thz"] / rows["published_thz"] - 1) for rows in (own, left)]
+    percent = pd.concat(parts)
     bins = np.linspace(-end, end, 41).tolist()
-    counts, _, _ = axis.hist(percent, bins=bins, color=MODEL_COLORS[model], gid=f"{model} bars")
+    color = MODEL_COLORS[model]
+    look: Any = {"color": [color, "white"], "edgecolor": color, "linewidth": 0.6, "gid": f"{model} bars"}
+    counts, _, _ = axis.hist(parts, bins=bins, stacked=True, **look)
     within = ", ".join(f"{int((percent.abs() <= t).sum())} within {t:g} %" for t in (1, 2))
     axis.set_title(f"{within}, {int((percent.abs() > end).sum())} beyond {end:g} %", fontsize=6.5)
     axis.set(xlabel="(ours − published) / published (%)", ylabel="Materials", xlim=(-end, end))

@@ -219,6 +219,21 @@ def test_reproduction_shows_maxima_and_deviations(table: pd.DataFrame) -> None:
     assert "227 of 229 materials" in texts(figure) and "2 failed or not converged" in texts(figure)
 
 
+def test_reproduction_draws_what_did_not_converge_as_hollow(table: pd.DataFrame) -> None:
+    """Three rows that were left on their way count among those within 1 %, and are no filled points."""
+    rows = table[(table["model"] == CHGNET) & (table["status"] == "ok")].index[[5, 6, 7]]
+    left = table.assign(status=table["status"].where(~table.index.isin(rows), "not_converged"))
+    top, bottom = (figure := reproduction_phonons(left)).axes
+    clouds = {c.get_gid(): c for c in top.collections}
+    assert len(clouds[f"{CHGNET} left"].get_offsets()) == 3
+    assert len(clouds[f"{CHGNET} maxima"].get_offsets()) == 224
+    assert len(clouds[f"{CHGNET} left"].get_facecolors()) == 0
+    heights = [bar.get_height() for bar in bottom.patches if isinstance(bar, Rectangle)]
+    assert sum(heights) == 226, "stacked: every row once"
+    for told in ("223 within 1 %", "227 of 229 materials", "3 of them not converged (hollow)"):
+        assert told in texts(figure)
+
+
 def test_data_set_counts(run: PhononRun) -> None:
     elements, systems = (figure := dataset_figure(run)).axes
     drawn = {
