@@ -19,7 +19,8 @@ from pesbench.benchmarks.phonons.crystal import forces, relax_kept
 from pesbench.benchmarks.phonons.free import free_relaxation
 from pesbench.benchmarks.phonons.settings import Settings
 from pesbench.engine.harmonic import harmonic
-from pesbench.engine.phonons import band_path
+from pesbench.engine.phonons import band_path, force_constants
+from pesbench.engine.relax import relax
 from pesbench.failures import Failure
 from pesbench.sources.phonon_files import PhononFile
 
@@ -52,9 +53,6 @@ def test_a_minimum_is_found_again_with_its_frequencies() -> None:
     assert free["energy_ev_per_atom"] == pytest.approx(symmetric.energy_ev / 4, abs=1e-5)
     assert free["max_frequency_thz"] == pytest.approx(values["path"]["max_frequency_thz"], rel=2e-3)
     assert free["n_displacements"] == 1 <= values["n_displacements"]
-    assert free["goal_met"] and SETTINGS.free_goal_ev_per_ang < max(
-        free["fmax_ev_per_ang"], free["max_stress_gpa"] / 160.2
-    ), "it ended where the crystal was known again, not at the tight goal"
 
 
 def test_a_saddle_point_is_left_for_a_lower_energy() -> None:
@@ -108,3 +106,30 @@ def test_a_cell_that_spglib_cannot_reduce_is_tried_again_within_less(monkeypatch
     free, _, values = relaxed_without_symmetry(copper(FCC, 3.65))
     assert tried == [1e-4, 1e-5]
     assert free["max_frequency_thz"] == pytest.approx(values["path"]["max_frequency_thz"], rel=2e-3)
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("m3gnet-matgl-pes", "Exp"), ("chgnet-0.3.0", "Frechet")])
+def test_each_model_relaxes_by_the_filter_of_its_own_package(
+    name: str, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of M3GNet's published values are those of relaxations that its package's filter left unfinished."""
+    asked = []
+
+    def noted(*given: Any, **options: Any) -> Any:
+        asked.append(options["cell_filter"])
+        return relax(*given, **options)
+
+    monkeypatch.setattr("pesbench.benchmarks.phonons.free.relax", noted)
+    file, calculator = copper(FCC, 3.65), EMT()
+    calculator.model_name = name
+    path = band_path(file.unitcell, file.primitive_matrix)
+    symmetric = relax_kept(file, EMT(), SETTINGS)
+    phonon = forces(file, symmetric.atoms, EMT(), SETTINGS)
+    force_constants(phonon)
+    free = free_relaxation(file, path, calculator, SETTINGS, (symmetric, phonon))
+    assert free["max_frequency_thz"] > 6 and free["same_as_symmetric"] and free["goal_met"]
+    assert asked == [wanted]
+    left = max(free["fmax_ev_per_ang"], free["max_stress_gpa"] / 160.2)
+    assert (left > SETTINGS.goal_ev_per_ang) == (wanted == "Exp"), (
+        "the one that creeps ends where it is known again"
+    )
