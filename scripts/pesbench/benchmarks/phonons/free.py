@@ -47,9 +47,9 @@ def free_relaxation(
     ``kept`` is the relaxation with the space group kept and its phonons, with force constants, where it converged.
 
     The paper does not name the filter by which the cell relaxes; it seems to be that of each model's own package.
-    Rows of M3GNet whose relaxation ends at the limit of steps come out to the fourth digit with ASE's ExpCellFilter,
-    and with no other that was tried (Ba(CuS)2: 8.3751 THz, printed 8.3752; 8.66 at the minimum). CHGNet leaves saddle
-    points as published with FrechetCellFilter (TiCoSb 5.0 THz, printed 5.09; 4.71 with the other).
+    Rows of M3GNet whose relaxation ends at the limit of steps come out with ASE's ExpCellFilter, and with no other that
+    was tried (Ba(CuS)2: 8.3751 THz, printed 8.3752; 8.66 at the minimum). CHGNet leaves saddle points as published with
+    FrechetCellFilter (TiCoSb 5.0886 THz, printed 5.0883; 4.71 with the other).
 
     Where the symmetric crystal is a saddle point that the unit cell can leave, rounding noise drives the relaxation
     out of it, which takes a tight goal. Another has none to leave: the goal is the symmetric one's, or, with the filter
