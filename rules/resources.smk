@@ -11,11 +11,16 @@ START_MIN = 5
 
 
 @cache
+def whole_cost(benchmark):
+    """What all materials of a benchmark are expected to cost."""
+    return sum(EXPECTED[benchmark][m] for m in MATERIALS[benchmark])
+
+
+@cache
 def chunk_cost(benchmark, chunk):
     """What a chunk is expected to cost, in parts per million of all chunks."""
-    cost = EXPECTED[benchmark]
-    whole = sum(cost[m] for m in MATERIALS[benchmark])
-    return round(1e6 * sum(cost[m] for m in CHUNKS[benchmark][chunk]) / whole)
+    cost = sum(EXPECTED[benchmark][m] for m in CHUNKS[benchmark][chunk])
+    return round(1e6 * cost / whole_cost(benchmark))
 
 
 def chunk_priority(wildcards):

@@ -10,12 +10,11 @@ import argparse
 import csv
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from synthetic import Cost, Synthetic
+from synthetic import Cost, Synthetic, yardstick
 
 MODELS = 8
 #: Materials a job where the number is large: about five hundred jobs a model.
@@ -23,14 +22,6 @@ JOBS_A_MODEL = 500
 COLUMNS = (
     "materials", "models", "jobs", "wall_s", "cpu_s", "memory_mb", "cpu_over_smallest", "cpu_over_yardstick",
 )  # fmt: skip
-
-
-def yardstick() -> float:
-    """Return the processor seconds of a fixed piece of plain Python: what a machine is worth to the driver."""
-    started = time.process_time()
-    words = {str(number): number for number in range(1_000_000)}
-    sorted(words, key=lambda word: word[::-1])
-    return time.process_time() - started
 
 
 def measure(numbers: list[int]) -> list[tuple[int, Cost]]:

@@ -222,6 +222,14 @@ class Synthetic:
         return Cost(wall, spent, memory, {rule: int(number) for rule, number in pairs})
 
 
+def yardstick() -> float:
+    """Return the processor seconds of a fixed piece of plain Python: what a machine is worth to the driver."""
+    started = time.process_time()
+    words = {str(number): number for number in range(1_000_000)}
+    sorted(words, key=lambda word: word[::-1])
+    return time.process_time() - started
+
+
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if source.is_dir():

@@ -1,6 +1,8 @@
-"""Plans of 8 models and 10 000 materials: seconds, memory, and that only what is added gets jobs.
+"""Plans of 8 models and 10 000 materials: processor time, memory, and that only what is added gets jobs.
 
-Processor time counts: the machine may be busy. The outputs are made by hand, older first; no job runs.
+The target, ten seconds, was met at 6.6 s on one machine; another takes 12 s for the same code, idle. So the tests
+count in yardsticks, a piece of plain Python timed beside the plan, and ``make bench`` tells seconds.
+The outputs are made by hand, older first; no job runs.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ import pytest
 
 HERE = Path(__file__).parent
 MODELS, MATERIALS, CHUNK = 8, 10_000, 50
+#: 9.6 to 11.5 were seen at 11.5 to 13.3 s; half as much again, as ten seconds are to the 6.6 of the other machine.
+YARDSTICKS = 16
 QUIET = ("--quiet", "rules", "reason", "host")
 
 spec = importlib.util.spec_from_file_location("synthetic", HERE / "synthetic.py")
@@ -27,6 +31,12 @@ spec.loader.exec_module(synthetic)
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return synthetic.Synthetic.build(tmp_path_factory.mktemp("large") / "w", MODELS, MATERIALS, CHUNK)
+
+
+@pytest.fixture(scope="module")
+def bound() -> float:
+    """Processor seconds that a plan may take on this machine."""
+    return YARDSTICKS * float(sorted(synthetic.yardstick() for _ in range(3))[1])
 
 
 def finish(workflow: Any) -> None:
@@ -56,17 +66,17 @@ def finish(workflow: Any) -> None:
     workflow.call("--touch", "--quiet", "all", *only, targets=merged)
 
 
-def test_a_plan_takes_ten_seconds_and_three_hundred_megabytes(large: Any) -> None:
+def test_a_plan_takes_ten_seconds_and_three_hundred_megabytes(large: Any, bound: float) -> None:
     cost = large.call("--dry-run", *QUIET)
     assert cost.jobs["merge_records"] == MODELS
     assert MODELS * MATERIALS / CHUNK <= cost.jobs["model_chunk"] <= 600 * MODELS
-    assert cost.cpu_seconds <= 10 and cost.memory_mb <= 300, cost
+    assert cost.cpu_seconds <= bound and cost.memory_mb <= 300, cost
 
 
-def test_a_finished_run_has_nothing_to_do_and_only_what_is_added_is_planned(large: Any) -> None:
+def test_a_finished_run_has_nothing_to_do_and_only_what_is_added_is_planned(large: Any, bound: float) -> None:
     finish(large)
     cost = large.call(*QUIET)
-    assert cost.jobs == {} and cost.cpu_seconds <= 10 and cost.memory_mb <= 300, cost
+    assert cost.jobs == {} and cost.cpu_seconds <= bound and cost.memory_mb <= 300, cost
     before = len(list((large.root / "results/synthetic/emt-0/chunks").iterdir()))
     large.resize(MODELS + 1, MATERIALS, CHUNK)
     jobs = large.call("--dry-run", *QUIET).jobs
