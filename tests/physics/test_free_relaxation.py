@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -75,6 +76,9 @@ def test_forces_that_are_left_are_a_status_and_not_a_silent_value() -> None:
     hasty = replace(SETTINGS, max_steps=1)
     free = free_relaxation(file, path, EMT(), hasty, (symmetric, phonon))
     assert free["status"] == "not_converged" and "after 1 steps" in free["message"] and not free["goal_met"]
+    assert json.loads(json.dumps(free)) == free, (
+        "the cell's force is the largest: numpy's truth is no record's"
+    )
 
 
 def test_the_paper_s_relaxation_is_kept_where_the_symmetric_one_fails(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def free_relaxation(
                 arrived=at_rest if creeps and not saddle else None,
             )
             cell_force = _cell_force(relaxed.max_stress_gpa * EV_PER_ANG3_PER_GPA, relaxed.atoms)
-            met = max(relaxed.fmax_ev_per_ang, cell_force) <= settings.fmax_ev_per_ang
+            met = bool(max(relaxed.fmax_ev_per_ang, cell_force) <= settings.fmax_ev_per_ang)
             same = met and _same_crystal(relaxed.atoms, relaxed.energy_ev, symmetric)
             group = space_group(to_phonopy(relaxed.atoms), SAME_CRYSTAL_ANG)
             if symmetric is not None and same:
