@@ -10,7 +10,7 @@ ASKED = $(if $(filter file,$(origin FAMILIES)),$(shell $(DRIVER)/bin/python scri
 RUN = PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake --cores $(CORES) --rerun-incomplete --quiet host rules reason \
 	$(if $(MATERIALS),--config materials=$(MATERIALS))
 
-.PHONY: paper test check slurm kills lint environments models weights bench status costs archive verify clean help
+.PHONY: paper test driver-tests check slurm kills lint environments models weights bench status costs archive verify clean help
 
 help:  ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 10
@@ -31,8 +31,15 @@ paper: $(DRIVER).ok  ## set everything up, run the main job, print the ledger (M
 test: $(DRIVER).ok  ## set everything up, pass the tests
 	@PATH="$(CURDIR)/$(DRIVER)/bin:$$PATH" snakemake $(FAMILIES:%=.venvs/%.ok) --cores $(CORES) --quiet all
 	@$(MAKE) --no-print-directory weights || echo "some weights could not be fetched: the tests of their models are skipped"
-	@$(DRIVER)/bin/python -m pytest tests -m "not slurm"
-	@for family in $(FAMILIES); do .venvs/$$family/bin/python -m pytest tests/contract || exit 1; done
+	@$(MAKE) --no-print-directory -j2 driver-tests $(FAMILIES:%=contract-%)
+
+# The driver's tests use one core; the contract of the models, in each family's environment, goes on beside them.
+driver-tests:
+	@MAKEFLAGS= $(DRIVER)/bin/python -m pytest tests -m "not slurm"
+
+contract-%:
+	@mkdir -p results/logs; MAKEFLAGS= .venvs/$*/bin/python -m pytest tests/contract >results/logs/contract-$*.log 2>&1; \
+		code=$$?; cat results/logs/contract-$*.log; exit $$code
 
 # The environments that `make environments` builds: all families', or those that FAMILIES names.
 environments: $(DRIVER).ok  ## build the families' environments (FAMILIES="mace orb" for some); says their size first
