@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 EV_PER_ANG3_PER_GPA = 1 / 160.21766208
 #: Models whose published relaxations used ASE's older filter.
 BY_EXP_FILTER = ("m3gnet-matgl-pes", "m3gnet-matgl-direct")
-#: A free relaxation ends in the symmetric crystal when it has its space group within this distance (atomate2's
-#: tolerance), its energy, and its volume.
+#: A free relaxation ends in the symmetric crystal, where that is no saddle point, when it has its space group within
+#: this distance (atomate2's tolerance), its energy, and its volume.
 SAME_CRYSTAL_ANG = 1e-4
 SAME_ENERGY_EV_PER_ATOM = 1e-4
 SAME_VOLUME = 0.002
