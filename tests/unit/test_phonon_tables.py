@@ -461,3 +461,17 @@ def test_a_row_that_is_off_says_what_its_record_knows(published: pd.DataFrame) -
     assert "space group kept here" in told[0] and "saddle point (-2.00 THz)" in told[0]
     assert "2.0e-03 eV/A after 500 steps" in told[1] and told[2] == "unexplained"
     assert table.loc[names[0], "status"] == "ok" and table.loc[names[0], "max_freq_thz"] == 1.0
+
+
+def test_a_row_left_unconverged_keeps_the_word_of_who_tried_it(published: pd.DataFrame) -> None:
+    """Its record's message stands first; where it meets the published value, alone."""
+    names, printed = published["mp_id"][:2], published["chgnet_thz"][:2]
+    rows = [
+        record(name, 1.0, free_thz=thz * share, free_status="not_converged")
+        for name, thz, share in zip(names, printed, (1.03, 1.005), strict=True)
+    ]
+    for row in rows:
+        row.values["free"] |= {"message": "0.02 eV/A"}
+    words = dict.fromkeys(((name, CHGNET) for name in names), "rounding decides")
+    table = deng.table({CHGNET: rows}, {}, LEVELS, words, published).set_index("mp_id")
+    assert table.loc[names, "explanation"].to_list() == ["0.02 eV/A; rounding decides", "0.02 eV/A"]

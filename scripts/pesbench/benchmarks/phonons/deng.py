@@ -158,10 +158,12 @@ def _status(record: Record | None) -> str:
 
 def _explanation(line: Mapping[str, Any], record: Record | None, reason: str) -> str:
     """Return why a row was not finished, or why it is off; nothing where it meets the published value."""
+    off = abs(line["relative_difference"]) > EXPLAIN_BEYOND
     if record and line["status"] != "ok":
         free = record.values.get("free") or {}
-        return str(free.get("message") or f"{record.stage}: {record.message}")
-    if not abs(line["relative_difference"]) > EXPLAIN_BEYOND:
+        message = free.get("message") or f"{record.stage}: {record.message}"
+        return f"{message}; {reason}" if off and reason else message
+    if not off:
         return ""
     return reason or _found(line, record) or "unexplained"
 
