@@ -50,7 +50,8 @@ def free_relaxation(
     Rows of M3GNet whose relaxation ends at the limit of steps come out with ASE's ExpCellFilter, and with no other that
     was tried (Ba(CuS)2: 8.3751 THz, printed 8.3752; 8.66 at the minimum). CHGNet leaves saddle points as published with
     FrechetCellFilter (TiCoSb 5.09 THz from the shipped prototype, 5.12 from PhononDB's file, printed 5.088; 4.71 with
-    the other). Rounding has its say there, and at cusps: MgO ends at 16.306 THz (printed 16.279), 16.280 at the cusp.
+    the other). Rounding has its say there, and at cusps: MgO ends at 16.306 THz from the prototype, 16.278 from the
+    file (printed 16.279).
 
     Where the symmetric crystal is a saddle point that the unit cell can leave, rounding noise drives the relaxation
     out of it, which takes a tight goal. So does a cusp of CHGNet, where no frequency is imaginary: SrO2 moves off it on
