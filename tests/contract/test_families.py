@@ -217,6 +217,9 @@ def test_chgnet_graph_is_the_packages_graph() -> None:
     for atoms in STRUCTURES.values():
         theirs, ours = converter(AseAtomsAdaptor.get_structure(atoms)), build(atoms, 6.0, 3.0, "cpu")
         assert len(ours.atom_graph) == len(theirs.atom_graph)
+        for rounded in ("atom_frac_coord", "lattice"):  # to the last bit, but for a rounding of a rounding
+            one, other = (getattr(graph, rounded).detach().numpy() for graph in (ours, theirs))
+            np.testing.assert_allclose(one, other, rtol=1.2e-7, atol=1e-15)
         # not the images: pymatgen counts them from the wrapped positions
         np.testing.assert_allclose(_lengths(ours), _lengths(theirs), atol=2e-5)
         assert ours.bond_graph.shape == theirs.bond_graph.shape

@@ -263,7 +263,9 @@ def _load_chgnet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loa
         gradients = iter(torch.autograd.grad(energies.sum(), leaves))
         found = []
         for atoms, energy in zip(many, energies.tolist(), strict=True):
-            minus_forces, virial = (next(gradients).cpu().numpy().astype(np.float64) for _ in range(2))
+            by_scaled, by_lattice = (next(gradients).cpu().numpy().astype(np.float64) for _ in range(2))
+            minus_forces = np.linalg.solve(atoms.cell.complete().array, by_scaled.T).T
+            virial = atoms.cell.array.T @ by_lattice
             stress = virial / atoms.get_volume() if atoms.cell.rank == 3 else None
             found.append(Evaluation(energy, -minus_forces, stress))
         return found
