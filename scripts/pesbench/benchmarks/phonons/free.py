@@ -55,7 +55,7 @@ def free_relaxation(
 
     Where the symmetric crystal is a saddle point that the unit cell can leave, rounding noise drives the relaxation
     out of it, which takes a tight goal. So does a cusp of CHGNet, where no frequency is imaginary: SrO2 moves off it on
-    the last steps (21.22 THz, not 20.72), K2PdCl4 too (8.3826, not 8.48). Another crystal has none to leave, and with
+    the last steps (21.22 THz, not 20.72), K2PdCl4 too (8.384, not 8.48). Another crystal has none to leave, and with
     the filter that creeps arriving at the symmetric one is enough. The last geometry counts where its forces are below
     ``fmax_ev_per_ang``, whether or not the goal was met. Where it is the symmetric crystal again, which is no saddle
     point, that one is taken without the noise; one that did not converge stands as it was left. Displacements are
