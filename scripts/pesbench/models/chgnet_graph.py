@@ -66,7 +66,7 @@ def build(atoms: Atoms, atom_cutoff_ang: float, bond_cutoff_ang: float, device: 
     def ints(values: Ints) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.int32, device=device)
 
-    def floats(values: Floats, gradient: bool = False) -> torch.Tensor:
+    def floats(values: Floats | Ints, gradient: bool = False) -> torch.Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device, requires_grad=gradient)
 
     return CrystalGraph(
