@@ -49,9 +49,9 @@ def free_relaxation(
     The paper does not name the filter by which the cell relaxes; it seems to be that of each model's own package.
     Rows of M3GNet whose relaxation ends at the limit of steps come out with ASE's ExpCellFilter, and with no other that
     was tried (Ba(CuS)2: 8.3751 THz, printed 8.3752; 8.66 at the minimum). CHGNet leaves saddle points as published with
-    FrechetCellFilter (TiCoSb 5.09 THz from the shipped prototype, 5.12 from PhononDB's file, printed 5.088; 4.71 with
-    the other). Rounding has its say there, and at cusps: MgO ends at 16.306 THz from the prototype, 16.278 from the
-    file (printed 16.279).
+    FrechetCellFilter (TiCoSb 5.089 THz from PhononDB's file, 5.12 from the shipped prototype, printed 5.088; 4.71 with
+    the other). Rounding has its say there, and at cusps: with the graph rounded in positions instead, TiCoSb's two
+    values changed places, and MgO's prototype ended at 16.306 THz instead of 16.278 (printed 16.279).
 
     Where the symmetric crystal is a saddle point that the unit cell can leave, rounding noise drives the relaxation
     out of it, which takes a tight goal. So does a cusp of CHGNet, where no frequency is imaginary: SrO2 moves off it on
