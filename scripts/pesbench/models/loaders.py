@@ -264,6 +264,7 @@ def _load_chgnet(entry: ModelEntry, checkpoint: Path | None, device: str) -> Loa
         found = []
         for atoms, energy in zip(many, energies.tolist(), strict=True):
             by_scaled, by_lattice = (next(gradients).cpu().numpy().astype(np.float64) for _ in range(2))
+            # positions = scaled @ cell: by the chain rule, dE/dscaled = dE/dpositions @ cell.T
             minus_forces = np.linalg.solve(atoms.cell.complete().array, by_scaled.T).T
             virial = atoms.cell.array.T @ by_lattice
             stress = virial / atoms.get_volume() if atoms.cell.rank == 3 else None
